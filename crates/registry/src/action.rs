@@ -4,7 +4,6 @@ use domain::{ActionName, SyncName};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::Deserializer;
 use serde_json::{Map, Value as Json};
 
 use crate::input::{Input, InputError};
@@ -38,28 +37,35 @@ pub struct Action {
     pub route: Option<ActionRoute>,
 }
 
-/// The request of an action. Its templates may hold `${input.…}`.
-#[derive(Debug, Clone)]
+/// The request of an action; `${input.NAME}` is an input. Parts with a missing input are omitted.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "ActionRequestFile")]
 pub struct ActionRequest {
     /// The method.
     pub method: Method,
-    /// A name of `servers`; the base URL if none.
+    /// A name from `servers`; the base URL by default.
     pub server: Option<String>,
     /// The path below the server.
     pub path: Template,
-    /// Query parameters.
-    pub query: Vec<Parameter>,
+    /// Query parameters; a list becomes a repeated one.
+    #[serde(default)]
+    #[schemars(with = "IndexMap<String, ParameterFile>")]
+    pub query: IndexMap<String, Parameter>,
     /// Headers in addition to the provider's.
+    #[serde(default, deserialize_with = "written::pairs")]
+    #[schemars(with = "IndexMap<String, Scalar>")]
     pub headers: Vec<(String, Template)>,
-    /// The body.
-    pub body: ActionBody,
+    /// The body as a form; a list becomes a repeated parameter. Either this or `json`.
+    #[schemars(with = "Option<IndexMap<String, ParameterFile>>")]
+    pub form: Option<IndexMap<String, Parameter>>,
+    /// The body as JSON. A text that is a single placeholder becomes the input's value with its type.
+    pub json: Option<JsonTemplate>,
 }
 
 /// A parameter of a query or a form. If its value is a single placeholder that contains a list, it is repeated for each text.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "ParameterFile")]
 pub struct Parameter {
-    /// Its name.
-    pub name: String,
     /// Its value. A parameter with an unfilled placeholder is left out.
     pub value: Template,
     /// Sent only if this input is present.
@@ -69,7 +75,7 @@ pub struct Parameter {
 /// A parameter as a file writes it: its value, or its value and when it is sent.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub(crate) enum ParameterFile {
+enum ParameterFile {
     /// The value alone.
     Short(#[schemars(with = "Scalar")] Template),
     /// The value and when it is sent.
@@ -78,8 +84,8 @@ pub(crate) enum ParameterFile {
 
 /// A parameter that is sent under a condition.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ParameterSpec {
+#[schemars(deny_unknown_fields)]
+struct ParameterSpec {
     /// The value.
     #[schemars(with = "Scalar")]
     value: Template,
@@ -87,41 +93,19 @@ pub(crate) struct ParameterSpec {
     with: String,
 }
 
-/// Reads parameters by name.
-pub(crate) fn parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Parameter>, D::Error> {
-    let pairs = written::pairs(deserializer)?.into_iter();
-    let parameters = pairs.map(|(name, written)| {
-        let (value, with) = match written {
+impl From<ParameterFile> for Parameter {
+    fn from(file: ParameterFile) -> Self {
+        let (value, with) = match file {
             ParameterFile::Short(value) => (value, None),
             ParameterFile::Long(ParameterSpec { value, with }) => (value, Some(with)),
         };
-        Parameter { name, value, with }
-    });
-    Ok(parameters.collect())
-}
-
-/// Reads optional parameters.
-pub(crate) fn optional_parameters<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<Parameter>>, D::Error> {
-    parameters(deserializer).map(Some)
-}
-
-/// The body of an action's request.
-#[derive(Debug, Clone)]
-pub enum ActionBody {
-    /// None.
-    None,
-    /// `application/x-www-form-urlencoded`.
-    Form(Vec<Parameter>),
-    /// `application/json`. A text that is a single placeholder becomes the input as it is. A value with an unfilled placeholder is left
-    /// out, and so is an object or list that is empty because of that.
-    Json(JsonTemplate),
+        Self { value, with }
+    }
 }
 
 /// Where the returned record is written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Writes {
     /// The sync whose table it is.
     #[schemars(with = "String")]
@@ -134,7 +118,7 @@ pub struct Writes {
 
 /// Which record is marked as deleted.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Deletes {
     /// The sync whose table it is in.
     #[schemars(with = "String")]

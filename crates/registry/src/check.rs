@@ -17,11 +17,9 @@ use std::sync::Arc;
 use domain::{ProviderName, SyncName};
 use indexmap::IndexMap;
 
-use self::action::ActionContext;
 use self::scope::Scope;
-use self::sync::SyncContext;
 use crate::file::{ProviderFile, SyncFile};
-use crate::path::Path;
+use crate::paginate::PaginateFile;
 use crate::placement;
 use crate::provider::{AuthMode, Provider};
 use crate::source::Report;
@@ -29,32 +27,32 @@ use crate::sync::Sync;
 use crate::template::{JsonTemplate, Template};
 
 /// Returns the provider. It must be dropped if the report has an error or says that the entry is not supported.
-pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &mut Report<'_>) -> Provider {
-    let root = Path::default();
+pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &Report<'_>) -> Provider {
     let auth = file.auth_mode;
     let credentials = fields::credentials(auth, file.credentials, report);
-    let proxy = root.at("proxy");
-    let mut connection_config = fields::all(file.connection_config, &root.at("connection_config"), report);
-    let further = fields::of_proxy(
-        file.proxy.connection_config,
-        &proxy.at("connection_config"),
-        report,
-    );
+    let proxy = &report.at("proxy");
+    let mut connection_config = fields::all(file.connection_config, &report.at("connection_config"));
+    let further = fields::of_proxy(file.proxy.connection_config, &proxy.at("connection_config"));
     for (name, field) in further {
         connection_config.entry(name).or_insert(field);
     }
-    let integration_config = fields::all(file.integration_config, &root.at("integration_config"), report);
-    let scope = Scope::of_requests(&credentials, &connection_config, &integration_config);
+    let integration_config = fields::all(file.integration_config, &report.at("integration_config"));
+    let scope = Scope::of_requests(
+        &credentials,
+        &connection_config,
+        &integration_config,
+        &file.servers,
+    );
     for (server, url) in &file.servers {
-        scope.url(url, &root.at("servers").at(server), report);
+        scope.url(url, &report.at("servers").at(server));
     }
     let base_url = placement::base_url(file.proxy.base_url, &integration_config);
-    scope.url(&base_url, &proxy.at("base_url"), report);
+    scope.url(&base_url, &proxy.at("base_url"));
     let (headers, query, body) = (file.proxy.headers, file.proxy.query, file.proxy.body);
     let within = scope.within_request();
-    within.pairs(&headers, &proxy.at("headers"), report);
-    within.pairs(&query, &proxy.at("query"), report);
-    within.json_pairs(&body, &proxy.at("body"), report);
+    within.pairs(&headers, &proxy.at("headers"));
+    within.pairs(&query, &proxy.at("query"));
+    within.json_pairs(&body, &proxy.at("body"));
 
     let addresses = std::iter::once(&base_url).chain(file.servers.values());
     let pairs = headers.iter().chain(&query).map(|(_, value)| value);
@@ -67,8 +65,7 @@ pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &mut Repo
     // An integration may itself say where requests contain the key.
     let placed = integration_config.contains_key(placement::KEY_NAME);
     if auth == AuthMode::ApiKey && !placed && !placeholders.any(placement::is_key) {
-        report.doubt(
-            &proxy,
+        proxy.doubt(
             "no header, parameter, body or address contains ${apiKey}, so no request would be authorized",
         );
     }
@@ -77,19 +74,9 @@ pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &mut Repo
     let retry = requests::retry(file.proxy.retry, report);
     requests::errors(&file.errors, report);
     let list = file.proxy.paginate.as_ref();
-    let paginate = list.and_then(|list| list.check(&proxy.at("paginate"), report));
-    let context = SyncContext {
-        scope: &scope.and("variant".to_owned()),
-        servers: &file.servers,
-        list,
-    };
-    let syncs = syncs(file.syncs, &context, report);
-    let context = ActionContext {
-        scope: &scope,
-        servers: &file.servers,
-        syncs: &syncs,
-    };
-    let actions = action::actions(file.actions, &context, report);
+    let paginate = list.and_then(|list| list.check(&proxy.at("paginate")));
+    let syncs = syncs(file.syncs, &scope.and("variant".to_owned()), list, report);
+    let actions = action::actions(file.actions, &scope, &syncs, report);
     Provider {
         display_name: file.display_name.unwrap_or_else(|| name.to_string()),
         name,
@@ -113,19 +100,22 @@ pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &mut Repo
         errors: file.errors,
         syncs,
         actions,
-        document: report.source.root.to_json(),
+        document: report.source().root.to_json(),
     }
 }
 
+type Syncs = IndexMap<SyncName, Arc<Sync>>;
+
 fn syncs(
     files: IndexMap<String, SyncFile>,
-    context: &SyncContext<'_>,
-    report: &mut Report<'_>,
-) -> IndexMap<SyncName, Arc<Sync>> {
-    let mut syncs: IndexMap<SyncName, Arc<Sync>> = IndexMap::new();
+    scope: &Scope,
+    list: Option<&PaginateFile>,
+    report: &Report<'_>,
+) -> Syncs {
+    let mut syncs = Syncs::new();
     for (name, file) in files {
-        let path = Path::default().at("syncs").at(&name);
-        let Some(sync) = sync::sync(&name, file, context, &path, report) else {
+        let report = &report.at("syncs").at(&name);
+        let Some(sync) = sync::sync(&name, file, scope, list, report) else {
             continue;
         };
         for other in syncs.values() {
@@ -134,13 +124,13 @@ fn syncs(
                     "the sync {:?} has the model {} too; each model is filled by one sync",
                     other.name, sync.model.name
                 );
-                report.error(&path.at("model"), message);
+                report.at("model").error(message);
             } else if other.model.plural == sync.model.plural {
                 let message = format!(
                     "the model of {:?} is called {:?} too; give one of them a \"plural\"",
                     other.name, sync.model.plural
                 );
-                report.error(&path.at("model"), message);
+                report.at("model").error(message);
             }
         }
         syncs.insert(sync.name.clone(), Arc::new(sync));

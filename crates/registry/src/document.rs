@@ -5,21 +5,14 @@ use std::fmt;
 use indexmap::IndexMap;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
-use crate::path::Path;
+use crate::path::DocumentPath;
 
-/// A line and column, both from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) line: u64,
-    pub(crate) column: u64,
-}
-
-/// A value and its place.
+/// A value and its location.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
-    pub(crate) place: Place,
+    pub(crate) location: Location,
     pub(crate) content: Content,
 }
 
@@ -27,14 +20,14 @@ pub(crate) struct Node {
 pub(crate) enum Content {
     Scalar(Json),
     List(Vec<Node>),
-    /// Each key has a place of its own.
-    Map(IndexMap<String, (Place, Node)>),
+    /// Each key has a location of its own.
+    Map(IndexMap<String, (Location, Node)>),
 }
 
 /// The text is not valid YAML.
 #[derive(Debug)]
 pub(crate) struct NotYaml {
-    pub(crate) place: Option<Place>,
+    pub(crate) location: Option<Location>,
     pub(crate) message: String,
 }
 
@@ -44,13 +37,13 @@ impl Node {
         let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
         serde_saphyr::from_str_with_options::<Self>(text, options).map_err(|error| {
             let message = error.without_snippet().to_string();
-            // The place is reported separately.
+            // The location is reported separately.
             let message = message
                 .rsplit_once(" at line ")
                 .map_or(message.as_str(), |(message, _)| message)
                 .to_owned();
             NotYaml {
-                place: error.location().map(Place::from),
+                location: error.location(),
                 message,
             }
         })
@@ -62,7 +55,7 @@ impl Node {
     }
 
     /// Returns the entries, if this is a map.
-    pub(crate) fn entries(&self) -> Option<&IndexMap<String, (Place, Self)>> {
+    pub(crate) fn entries(&self) -> Option<&IndexMap<String, (Location, Self)>> {
         match &self.content {
             Content::Map(entries) => Some(entries),
             Content::Scalar(_) | Content::List(_) => None,
@@ -77,43 +70,43 @@ impl Node {
         }
     }
 
-    /// Returns the value that a step of a path leads to, and the place of its key.
-    fn step(&self, step: &str) -> Option<(Place, &Self)> {
+    /// Returns the value that a step of a path leads to, and the location of its key.
+    fn step(&self, step: &str) -> Option<(Location, &Self)> {
         match &self.content {
             Content::Map(entries) => entries.get(step).map(|(key, inner)| (*key, inner)),
             Content::List(items) => {
                 let index: usize = step.parse().ok()?;
-                items.get(index).map(|item| (item.place, item))
+                items.get(index).map(|item| (item.location, item))
             }
             Content::Scalar(_) => None,
         }
     }
 
     /// Returns the value at `path`.
-    pub(crate) fn find(&self, path: &Path) -> Option<&Self> {
+    pub(crate) fn find(&self, path: &DocumentPath) -> Option<&Self> {
         let mut steps = path.steps().iter();
         steps.try_fold(self, |node, step| Some(node.step(step)?.1))
     }
 
-    /// Returns the place of `path`: of a scalar the value's own, of a list or map that of its key. If there is no such value, returns
-    /// the place of the nearest value above it.
-    pub(crate) fn place_of(&self, path: &Path) -> Place {
-        let (mut node, mut place) = (self, self.place);
+    /// Returns the location of `path`: of a scalar the value's own, of a list or map that of its key. If there is no such value, returns
+    /// the location of the nearest value above it.
+    pub(crate) fn location_of(&self, path: &DocumentPath) -> Location {
+        let (mut node, mut location) = (self, self.location);
         for step in path.steps() {
             let Some((key, inner)) = node.step(step) else {
-                return place;
+                return location;
             };
-            place = if matches!(inner.content, Content::Scalar(_)) {
-                inner.place
+            location = if matches!(inner.content, Content::Scalar(_)) {
+                inner.location
             } else {
                 key
             };
             node = inner;
         }
-        place
+        location
     }
 
-    /// Returns the document without places.
+    /// Returns the document without locations.
     pub(crate) fn to_json(&self) -> Json {
         match &self.content {
             Content::Scalar(value) => value.clone(),
@@ -126,20 +119,11 @@ impl Node {
     }
 }
 
-impl From<serde_saphyr::Location> for Place {
-    fn from(location: serde_saphyr::Location) -> Self {
-        Self {
-            line: location.line(),
-            column: location.column(),
-        }
-    }
-}
-
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Content>::deserialize(deserializer)?;
         Ok(Self {
-            place: spanned.referenced.into(),
+            location: spanned.referenced,
             content: spanned.value,
         })
     }
@@ -203,7 +187,7 @@ impl<'de> Visitor<'de> for ContentVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content, A::Error> {
         let mut entries = IndexMap::new();
         while let Some((key, node)) = map.next_entry::<Spanned<String>, Node>()? {
-            entries.insert(key.value, (key.referenced.into(), node));
+            entries.insert(key.value, (key.referenced, node));
         }
         Ok(Content::Map(entries))
     }
@@ -213,16 +197,18 @@ impl<'de> Visitor<'de> for ContentVisitor {
 mod tests {
     use super::*;
 
-    fn path(steps: &[&str]) -> Path {
-        steps.iter().fold(Path::default(), |path, step| path.at(step))
+    fn path(steps: &[&str]) -> DocumentPath {
+        steps
+            .iter()
+            .fold(DocumentPath::default(), |path, step| path.at(step))
     }
 
     #[test]
     fn every_part_knows_its_line() {
         let node = Node::parse("a: 1\nb:\n  c: [x, y]\n  200: no\n").unwrap();
         let at = |steps: &[&str]| {
-            let place = node.place_of(&path(steps));
-            (place.line, place.column)
+            let location = node.location_of(&path(steps));
+            (location.line(), location.column())
         };
         assert_eq!(at(&["a"]), (1, 4));
         assert_eq!(at(&["b"]), (2, 1));
@@ -239,6 +225,6 @@ mod tests {
     #[test]
     fn a_duplicate_key_is_reported_with_its_line() {
         let error = Node::parse("a: 1\nb: 2\na: 3\n").unwrap_err();
-        assert_eq!(error.place.map(|place| place.line), Some(3));
+        assert_eq!(error.location.map(|location| location.line()), Some(3));
     }
 }

@@ -1,13 +1,13 @@
 //! A field of a connect form or of a configuration: how a file declares it, and which values suit it.
 
+use indexmap::IndexMap;
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value as Json;
 
 use crate::format::FieldFormat;
 use crate::wording::list;
-use crate::written::{self, OneOrMany, Scalar};
+use crate::written::{self, OneOrMany, Scalar, accept_unused};
 
 /// A field that a user or an app fills in.
 #[expect(
@@ -15,7 +15,8 @@ use crate::written::{self, OneOrMany, Scalar};
     reason = "they are independent of each other, as the file's keys are"
 )]
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
+#[schemars(deny_unknown_fields, transform = accept_unused(&["doc_section", "warnings"]))]
 pub struct Field {
     /// The label.
     pub title: Option<String>,
@@ -70,17 +71,14 @@ pub struct Field {
     /// Accepted and not used: every value is text.
     #[serde(rename = "type")]
     pub(crate) _type: Option<String>,
-    /// Accepted and not used.
-    #[serde(rename = "doc_section")]
-    pub(crate) _doc_section: Option<Json>,
-    /// Accepted and not used.
-    #[serde(rename = "warnings")]
-    pub(crate) _warnings: Option<Json>,
 }
+
+/// Fields by name.
+pub type Fields = IndexMap<String, Field>;
 
 /// The condition under which a field is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct VisibleWhen {
     /// The other field of the same form.
     pub field: String,

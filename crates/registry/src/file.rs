@@ -1,8 +1,8 @@
 //! The provider file as it is written, from which the JSON Schema is made too.
 //!
 //! A section whose checked form is the same is deserialized into that form, which is in the module of its name; here are the others.
-//! The words for what Nango's provider entries also describe are the same, so that such a file loads as it is; fields that start with
-//! `_` are Nango's keys that Trunkline accepts and does not use. What the values mean is decided in `check`.
+//! The words for what Nango's provider entries also describe are the same, so that such a file loads as it is. What the values mean is
+//! decided in `check`.
 //!
 //! Further sections of a provider, such as webhooks and settings, are a field of [`ProviderFile`] and a module of their own.
 
@@ -10,23 +10,33 @@ use domain::{ColumnKind, Parse};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value as Json;
 
-use crate::action::{self, Deletes, Parameter, ParameterFile, Writes};
-use crate::field::Field;
+use crate::action::{ActionRequest, Deletes, Writes};
+use crate::field::{Field, Fields};
 use crate::input::{Input, InputKind};
-use crate::method::Method;
 use crate::paginate::PaginateFile;
 use crate::provider::{AuthMode, Limits, Verification};
 use crate::response::{ErrorRules, RetryRules};
 use crate::sync::{ListRequest, Lookback, Reread, Undated, Window};
 use crate::template::{JsonTemplate, Template};
-use crate::written::{self, OneOrMany, Scalar};
+use crate::written::{self, OneOrMany, Scalar, accept_unused};
+
+/// Keys of Nango's entries that Trunkline accepts and does not use.
+const UNUSED: &[&str] = &[
+    "docs_connect",
+    "setup_guide_url",
+    "webhook_routing_script",
+    "webhook_user_defined_secret",
+    "webhook_allowed_query_params",
+    "credentials_verification_script",
+    "post_connection_script",
+];
+/// Such keys of the section `proxy`.
+const UNUSED_IN_PROXY: &[&str] = &["decompress", "forward_headers_on_redirect"];
 
 /// A provider: how to connect to it, how to send requests to it, and what to sync from it.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "Provider file")]
+#[schemars(deny_unknown_fields, title = "Provider file", transform = accept_unused(UNUSED))]
 pub(crate) struct ProviderFile {
     /// The display name.
     pub(crate) display_name: Option<String>,
@@ -44,13 +54,13 @@ pub(crate) struct ProviderFile {
     pub(crate) _alias: Option<String>,
     /// The stored credentials: `apiKey`, or `username` and `password`. Always encrypted.
     #[serde(default)]
-    pub(crate) credentials: IndexMap<String, Field>,
+    pub(crate) credentials: Fields,
     /// The other settings of a connection. A field with `secret: true` is encrypted with the credentials and never shown.
     #[serde(default)]
-    pub(crate) connection_config: IndexMap<String, Field>,
+    pub(crate) connection_config: Fields,
     /// The settings of the integration for all its connections. A field with `secret: true` is encrypted and never shown.
     #[serde(default)]
-    pub(crate) integration_config: IndexMap<String, Field>,
+    pub(crate) integration_config: Fields,
     /// The ways to connect, best first. By default one form with the fields of `credentials` and `connection_config`.
     #[serde(default)]
     pub(crate) connect: Vec<ConnectFile>,
@@ -71,44 +81,23 @@ pub(crate) struct ProviderFile {
     /// The actions by name.
     #[serde(default)]
     pub(crate) actions: IndexMap<String, ActionFile>,
-    /// Accepted and not used.
-    #[serde(rename = "docs_connect")]
-    pub(crate) _docs_connect: Option<Json>,
-    /// Accepted and not used.
-    #[serde(rename = "setup_guide_url")]
-    pub(crate) _setup_guide_url: Option<Json>,
-    /// Accepted and not used.
-    #[serde(rename = "webhook_routing_script")]
-    pub(crate) _webhook_routing_script: Option<Json>,
-    /// Accepted and not used.
-    #[serde(rename = "webhook_user_defined_secret")]
-    pub(crate) _webhook_user_defined_secret: Option<Json>,
-    /// Accepted and not used.
-    #[serde(rename = "webhook_allowed_query_params")]
-    pub(crate) _webhook_allowed_query_params: Option<Json>,
-    /// Accepted and not used.
-    #[serde(rename = "credentials_verification_script")]
-    pub(crate) _credentials_verification_script: Option<Json>,
-    /// Accepted and not used.
-    #[serde(rename = "post_connection_script")]
-    pub(crate) _post_connection_script: Option<Json>,
 }
 
 /// One way to connect: a form, and what is stored of it.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub(crate) struct ConnectFile {
     /// The name that users see: `API key (recommended)`.
     pub(crate) title: String,
     /// The form's fields.
-    pub(crate) fields: IndexMap<String, Field>,
+    pub(crate) fields: Fields,
     /// What is stored, each from the form's fields: `${apiKeySid}`.
     pub(crate) gives: GivesFile,
 }
 
 /// What a form gives.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub(crate) struct GivesFile {
     /// The user name, with `auth_mode: BASIC`.
     pub(crate) username: Option<Template>,
@@ -125,7 +114,7 @@ pub(crate) struct GivesFile {
 
 /// How requests are sent to the provider.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, transform = accept_unused(UNUSED_IN_PROXY))]
 pub(crate) struct ProxyFile {
     /// Scheme, host and leading path.
     pub(crate) base_url: Template,
@@ -151,12 +140,6 @@ pub(crate) struct ProxyFile {
     /// Additional keys of `connection_config`: a fixed value, or a field that asks for it.
     #[serde(default)]
     pub(crate) connection_config: IndexMap<String, ConfigFile>,
-    /// Accepted and not used.
-    #[serde(rename = "decompress")]
-    pub(crate) _decompress: Option<Json>,
-    /// Accepted and not used.
-    #[serde(rename = "forward_headers_on_redirect")]
-    pub(crate) _forward_headers_on_redirect: Option<Json>,
 }
 
 /// What `proxy.connection_config` says of a key: its value, or the field that asks for it.
@@ -169,7 +152,7 @@ pub(crate) enum ConfigFile {
 
 /// A sync: the list to read, how and when, and the table.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub(crate) struct SyncFile {
     /// Which records it reads.
     pub(crate) description: String,
@@ -236,7 +219,8 @@ pub(crate) enum Order {
 
 /// Whether missing rows are marked as deleted.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub(crate) struct DeletesFile {
     /// Whether to mark them; false by default.
     pub(crate) track: bool,
@@ -266,7 +250,7 @@ pub(crate) enum ColumnFile {
 
 /// A column.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub(crate) struct ColumnSpec {
     /// Its type in the table.
     #[serde(rename = "type")]
@@ -298,7 +282,7 @@ impl From<ColumnFile> for ColumnSpec {
 
 /// An action: one request that an app runs by name.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub(crate) struct ActionFile {
     /// What it does.
     pub(crate) description: String,
@@ -309,7 +293,7 @@ pub(crate) struct ActionFile {
     #[serde(default)]
     pub(crate) needs: Vec<Vec<String>>,
     /// The request.
-    pub(crate) request: ActionRequestFile,
+    pub(crate) request: ActionRequest,
     /// The path to the action's result in the response, with dots; the whole response by default.
     #[serde(default, deserialize_with = "written::path")]
     #[schemars(with = "String")]
@@ -344,30 +328,4 @@ impl From<InputFile> for Input {
             },
         }
     }
-}
-
-/// The request of an action; `${input.NAME}` is an input. Parts with a missing input are omitted.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ActionRequestFile {
-    /// The method.
-    pub(crate) method: Method,
-    /// A name from `servers`; the base URL by default.
-    pub(crate) server: Option<String>,
-    /// The path below the server.
-    pub(crate) path: Template,
-    /// Query parameters; a list becomes a repeated one.
-    #[serde(default, deserialize_with = "action::parameters")]
-    #[schemars(with = "IndexMap<String, ParameterFile>")]
-    pub(crate) query: Vec<Parameter>,
-    /// Headers in addition to the provider's.
-    #[serde(default, deserialize_with = "written::pairs")]
-    #[schemars(with = "IndexMap<String, Scalar>")]
-    pub(crate) headers: Vec<(String, Template)>,
-    /// The body as a form; a list becomes a repeated parameter. Either this or `json`.
-    #[serde(default, deserialize_with = "action::optional_parameters")]
-    #[schemars(with = "IndexMap<String, ParameterFile>")]
-    pub(crate) form: Option<Vec<Parameter>>,
-    /// The body as JSON. A text that is a single placeholder becomes the input's value with its type.
-    pub(crate) json: Option<JsonTemplate>,
 }

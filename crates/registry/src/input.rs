@@ -13,7 +13,7 @@ use crate::written::{self, Scalar};
 
 /// An input of an action.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Input {
     /// Its type.
     #[serde(rename = "type")]

@@ -31,9 +31,9 @@ mod template;
 mod wording;
 mod written;
 
-pub use action::{Action, ActionBody, ActionRequest, ActionRoute, Deletes, Parameter, RouteStep, Writes};
+pub use action::{Action, ActionRequest, ActionRoute, Deletes, Parameter, RouteStep, Writes};
 pub use error::{LoadError, Problem};
-pub use field::{Field, VisibleWhen};
+pub use field::{Field, Fields, VisibleWhen};
 pub use format::FieldFormat;
 pub use input::{Input, InputError, InputKind};
 pub use load::{NotServed, Unsupported};

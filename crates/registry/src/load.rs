@@ -1,17 +1,19 @@
 //! Reads the text of a file into checked providers.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::ProviderName;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
+use serde_saphyr::Location;
 
 use crate::check;
-use crate::document::{Content, Node, Place};
+use crate::document::{Content, Node};
 use crate::error::Problem;
 use crate::file::ProviderFile;
-use crate::path::Path;
+use crate::path::DocumentPath;
 use crate::provider::Provider;
 use crate::reserved::is_reserved;
 use crate::shape::Shape;
@@ -71,7 +73,7 @@ pub(crate) struct Loaded {
     pub(crate) unsupported: Vec<Unsupported>,
     pub(crate) errors: Vec<Problem>,
     /// Whether it is a file of many entries.
-    pub(crate) many: bool,
+    pub(crate) is_collection: bool,
 }
 
 /// A provider, its source, and the warnings about it.
@@ -88,39 +90,44 @@ pub(crate) fn file(stem: &str, file: &str, text: &str, shape: &Shape) -> Loaded 
     let root = match Node::parse(text) {
         Ok(root) => root,
         Err(error) => {
-            loaded
-                .errors
-                .push(problem(file, text, error.place, &Path::default(), error.message));
+            loaded.errors.push(problem(
+                file,
+                text,
+                error.location,
+                &DocumentPath::default(),
+                error.message,
+            ));
             return loaded;
         }
     };
     let text: Arc<str> = text.into();
-    let source = |root: Node, entry: Path, foreign: bool| Source {
+    let source = |root: Node, entry: DocumentPath, from_collection: bool| Source {
         file: file.to_owned(),
         text: Arc::clone(&text),
         root,
         entry,
-        foreign,
+        from_collection,
     };
-    let Some(entries) = many(&root) else {
-        entry(stem, source(root, Path::default(), false), shape, &mut loaded);
+    let Some(entries) = collection(&root) else {
+        entry(
+            stem,
+            source(root, DocumentPath::default(), false),
+            shape,
+            &mut loaded,
+        );
         return loaded;
     };
-    loaded.many = true;
+    loaded.is_collection = true;
     for (name, (_, node)) in entries {
-        let place = Path::default().at(name);
-        match with_aliases(name, entries) {
-            Ok(merged) => entry(name, source(merged, place, true), shape, &mut loaded),
+        let path = DocumentPath::default().at(name);
+        match with_aliases(name, node, entries) {
+            Ok(merged) => entry(name, source(merged, path, true), shape, &mut loaded),
             Err(message) => {
-                let line = Some(root.place_of(&place.at("alias")));
-                let reason = problem(file, &text, line, &place, message).to_string();
+                let alias = Some(root.location_of(&path.at("alias")));
+                let reason = problem(file, &text, alias, &path, message).to_string();
                 loaded.unsupported.push(Unsupported {
                     name: name.clone(),
-                    auth_mode: node
-                        .get("auth_mode")
-                        .and_then(Node::text)
-                        .unwrap_or("-")
-                        .to_owned(),
+                    auth_mode: auth_mode(node).unwrap_or("-").to_owned(),
                     file: file.to_owned(),
                     why: NotServed::Wrong,
                     reason,
@@ -131,8 +138,12 @@ pub(crate) fn file(stem: &str, file: &str, text: &str, shape: &Shape) -> Loaded 
     loaded
 }
 
+fn auth_mode(entry: &Node) -> Option<&str> {
+    entry.get("auth_mode").and_then(Node::text)
+}
+
 /// Returns the entries of a file of many entries. Such a file has no `auth_mode` at the top level, but its values have one.
-fn many(root: &Node) -> Option<&IndexMap<String, (Place, Node)>> {
+fn collection(root: &Node) -> Option<&IndexMap<String, (Location, Node)>> {
     let entries = root.entries()?;
     let is_entry = |node: &Node| node.get("auth_mode").is_some() || node.get("alias").is_some();
     let single = entries.contains_key("auth_mode") || !entries.values().any(|(_, node)| is_entry(node));
@@ -140,16 +151,15 @@ fn many(root: &Node) -> Option<&IndexMap<String, (Place, Node)>> {
 }
 
 /// Returns the entry with the keys of its alias, and of that one's alias; its own keys take precedence.
-fn with_aliases(name: &str, entries: &IndexMap<String, (Place, Node)>) -> Result<Node, String> {
+fn with_aliases<'e>(
+    name: &'e str,
+    node: &'e Node,
+    entries: &'e IndexMap<String, (Location, Node)>,
+) -> Result<Node, String> {
+    let alias_of = |node: &'e Node| node.get("alias").and_then(Node::text);
     let mut seen = HashSet::from([name]);
-    let mut merged = entries
-        .get(name)
-        .map(|(_, node)| node.clone())
-        .ok_or("is not there")?;
-    let mut next = entries
-        .get(name)
-        .and_then(|(_, node)| node.get("alias"))
-        .and_then(Node::text);
+    let mut merged = node.clone();
+    let mut next = alias_of(node);
     while let Some(alias) = next {
         if !seen.insert(alias) {
             return Err(format!("its aliases run in a circle, through {alias:?}"));
@@ -162,18 +172,13 @@ fn with_aliases(name: &str, entries: &IndexMap<String, (Place, Node)>) -> Result
                 own.entry(key.clone()).or_insert_with(|| value.clone());
             }
         }
-        next = base.get("alias").and_then(Node::text);
+        next = alias_of(base);
     }
     Ok(merged)
 }
 
 fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
-    let mode = source
-        .root
-        .get("auth_mode")
-        .and_then(Node::text)
-        .unwrap_or_default()
-        .to_owned();
+    let mode = auth_mode(&source.root).unwrap_or_default().to_owned();
     let unsupported = |why: NotServed, reason: String| Unsupported {
         name: name.to_owned(),
         auth_mode: mode.clone(),
@@ -182,63 +187,63 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
         reason,
     };
     let served = mode.is_empty() || matches!(mode.as_str(), "API_KEY" | "BASIC");
-    if OTHER_MODES.contains(&mode.as_str()) || source.foreign && !served {
-        loaded.unsupported.push(unsupported(
-            NotServed::Unsupported,
-            format!("Trunkline serves API_KEY and BASIC, not {mode}"),
-        ));
-        return;
-    }
-    let mut report = Report::new(&source);
-    if is_reserved(name) {
-        let message =
-            format!("{name} is reserved for routes of Trunkline itself: give the provider another name");
-        report.error(&Path::default(), message);
-    }
-    let provider = report
-        .take(&Path::default(), name.parse::<ProviderName>())
-        .zip(shaped(shape, &mut report));
-    let provider = provider.map(|(name, file)| check::provider(name, file, &mut report));
-    if let Some(reason) = report.unsupported {
+    if OTHER_MODES.contains(&mode.as_str()) || source.from_collection && !served {
+        let reason = format!("Trunkline serves API_KEY and BASIC, not {mode}");
         loaded
             .unsupported
             .push(unsupported(NotServed::Unsupported, reason));
         return;
     }
-    if provider.is_none() && report.errors.is_empty() {
-        report.error(&Path::default(), "cannot be used");
+    let findings = RefCell::default();
+    let report = Report::new(&source, &findings);
+    if is_reserved(name) {
+        report.error(format!(
+            "{name} is reserved for routes of Trunkline itself: give the provider another name"
+        ));
     }
-    let (mut errors, warnings) = (report.errors, report.warnings);
-    errors.sort_by_key(|problem| problem.line);
+    let provider_name = report.take(name.parse::<ProviderName>());
+    let provider = provider_name.zip(shaped(shape, &report));
+    let provider = provider.map(|(name, file)| check::provider(name, file, &report));
+    let mut findings = findings.into_inner();
+    if let Some(reason) = findings.unsupported {
+        loaded
+            .unsupported
+            .push(unsupported(NotServed::Unsupported, reason));
+        return;
+    }
+    findings.errors.sort_by_key(|problem| problem.line);
     match provider {
-        Some(provider) if errors.is_empty() => loaded.providers.push(Entry {
+        Some(provider) if findings.errors.is_empty() => loaded.providers.push(Entry {
             provider,
             source,
-            warnings,
+            warnings: findings.warnings,
         }),
         // An error in one entry of a file of many entries does not affect the others.
-        _ if source.foreign => {
-            let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        _ if source.from_collection => {
+            let reasons: Vec<String> = findings.errors.iter().map(ToString::to_string).collect();
             loaded
                 .unsupported
-                .push(unsupported(NotServed::Wrong, told.join("\n")));
+                .push(unsupported(NotServed::Wrong, reasons.join("\n")));
         }
-        _ => loaded.errors.append(&mut errors),
+        _ => loaded.errors.append(&mut findings.errors),
     }
 }
 
-/// Returns the entry as a struct, if it has the right shape except for unknown keys.
-fn shaped(shape: &Shape, report: &mut Report<'_>) -> Option<ProviderFile> {
-    let mut document = report.source.root.to_json();
-    if report.source.foreign {
+/// Returns the entry as a struct, if it has the right shape except for unknown keys, which are ignored.
+fn shaped(shape: &Shape, report: &Report<'_>) -> Option<ProviderFile> {
+    let mut document = report.source().root.to_json();
+    if report.source().from_collection {
         plainer(&mut document);
     }
-    for path in shape.check(&document, report)? {
-        remove(&mut document, path.steps());
+    if !shape.check(&document, report) {
+        return None;
     }
     let file = serde_path_to_error::deserialize(document);
-    file.map_err(|error| report.error(&Path::of_error(error.path()), error.inner().to_string()))
-        .ok()
+    file.map_err(|error| {
+        let path = DocumentPath::of_error(error.path());
+        report.at_path(&path).error(error.inner().to_string());
+    })
+    .ok()
 }
 
 /// Removes keys without a value from an entry of Nango's, and turns numbers with a decimal point into text, as JavaScript would.
@@ -254,25 +259,5 @@ fn plainer(document: &mut Json) {
             *document = Json::String(text.strip_suffix(".0").unwrap_or(&text).to_owned());
         }
         _ => {}
-    }
-}
-
-fn remove(document: &mut Json, path: &[String]) {
-    match path {
-        [] => {}
-        [key] => drop(
-            document
-                .as_object_mut()
-                .and_then(|object| object.shift_remove(key)),
-        ),
-        [step, rest @ ..] => {
-            let inner = match document {
-                Json::Array(items) => step.parse().ok().and_then(|index: usize| items.get_mut(index)),
-                other => other.get_mut(step.as_str()),
-            };
-            if let Some(inner) = inner {
-                remove(inner, rest);
-            }
-        }
     }
 }

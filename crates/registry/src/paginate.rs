@@ -6,7 +6,6 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::path::Path;
 use crate::source::Report;
 use crate::written;
 
@@ -129,7 +128,7 @@ impl Paginate {
 
 /// How a list continues. Which keys are needed depends on `type`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub(crate) struct PaginateFile {
     /// By the next page's address, by a token, by how many records or pages to skip, or not at all.
     #[serde(rename = "type")]
@@ -209,27 +208,25 @@ impl PaginateFile {
     }
 
     /// Returns the rules, or reports at `path` which keys are missing or contradict each other.
-    pub(crate) fn check(&self, path: &Path, report: &mut Report<'_>) -> Option<Paginate> {
+    pub(crate) fn check(&self, report: &Report<'_>) -> Option<Paginate> {
         if self.in_body {
-            report.doubt(
-                &path.at("in_body"),
-                "a list is read with GET, whose parameters stand in the query: leave it out",
-            );
+            report
+                .at("in_body")
+                .doubt("a list is read with GET, whose parameters stand in the query: leave it out");
         }
         if self.max_offset.is_some() && self.kind != PaginateType::Offset {
-            report.error(&path.at("max_offset"), "is only for type offset");
+            report.at("max_offset").error("is only for type offset");
         }
         let start = self.offset_start_value.unwrap_or_default();
         if self.max_offset.is_some_and(|max| max < start) {
-            report.error(
-                &path.at("max_offset"),
-                "must not be smaller than \"offset_start_value\": no page could be read",
-            );
+            report
+                .at("max_offset")
+                .error("must not be smaller than \"offset_start_value\": no page could be read");
         }
-        let by = match self.style(path, report) {
+        let by = match self.style(report) {
             Ok(by) => by,
             Err(message) => {
-                report.error(path, message);
+                report.error(message);
                 return None;
             }
         };
@@ -246,7 +243,7 @@ impl PaginateFile {
         })
     }
 
-    fn style(&self, path: &Path, report: &mut Report<'_>) -> Result<PageBy, &'static str> {
+    fn style(&self, report: &Report<'_>) -> Result<PageBy, &'static str> {
         match self.kind {
             PaginateType::Link => {
                 if self.link_path_in_response_body.is_none() && self.link_rel_in_response_header.is_none() {
@@ -255,8 +252,7 @@ impl PaginateFile {
                     );
                 }
                 if self.link_more_in_response_header.is_some() && self.link_rel_in_response_header.is_none() {
-                    report.error(
-                        &path.at("link_more_in_response_header"),
+                    report.at("link_more_in_response_header").error(
                         "goes with \"link_rel_in_response_header\" alone: it stands beside that relation",
                     );
                 }

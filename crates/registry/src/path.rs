@@ -4,9 +4,9 @@ use std::fmt;
 
 /// A path of keys and list positions from the document's root, as in `syncs.orders.key`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Path(Vec<String>);
+pub(crate) struct DocumentPath(Vec<String>);
 
-impl Path {
+impl DocumentPath {
     /// Returns the path of a key below this path, or of a list's item by its index.
     #[expect(
         clippy::needless_pass_by_value,
@@ -16,6 +16,11 @@ impl Path {
         let mut steps = self.0.clone();
         steps.push(step.to_string());
         Self(steps)
+    }
+
+    /// Returns the path of `path` below this path.
+    pub(crate) fn join(&self, path: &Self) -> Self {
+        Self([self.0.as_slice(), &path.0].concat())
     }
 
     /// Converts a JSON pointer (RFC 6901).
@@ -39,7 +44,7 @@ impl Path {
     }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for DocumentPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join("."))
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::field::Field;
+use crate::field::Fields;
 use crate::provider::Provider;
 use crate::template::{JsonTemplate, Template, TemplateError};
 
@@ -25,10 +25,7 @@ pub const INTEGRATION_CONFIG: &str = "integrationConfig.";
 /// Returns the base address of a file, or the integration's own if the file lets the integration set one.
 ///
 /// If the integration must set one, the file's address is only an example, to which no key is sent.
-pub(crate) fn base_url(
-    of_the_file: Template,
-    integration_config: &indexmap::IndexMap<String, Field>,
-) -> Template {
+pub(crate) fn base_url(of_the_file: Template, integration_config: &Fields) -> Template {
     let placeholder = format!("{INTEGRATION_CONFIG}{BASE_URL}");
     match integration_config.get(BASE_URL) {
         Some(field) if !of_the_file.placeholders().contains(&placeholder.as_str()) => {

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::action::Action;
-use crate::field::Field;
+use crate::field::Fields;
 use crate::method::Method;
 use crate::paginate::Paginate;
 use crate::response::{ErrorRules, RetryRules};
@@ -35,11 +35,11 @@ pub struct Provider {
     /// How requests are authorised.
     pub auth: AuthMode,
     /// The credentials that are stored, by name: `apiKey`, or `username` and `password`. Always sealed.
-    pub credentials: IndexMap<String, Field>,
+    pub credentials: Fields,
     /// What else a connection must know. Fields that are secret are sealed with the credentials.
-    pub connection_config: IndexMap<String, Field>,
+    pub connection_config: Fields,
     /// What the integration itself holds, for all its connections. Fields that are secret are sealed and never shown.
-    pub integration_config: IndexMap<String, Field>,
+    pub integration_config: Fields,
     /// The forms that `POST /{integration}/connect` accepts; never empty. The first form whose fields are all given is used.
     pub connect: Vec<ConnectForm>,
     /// The scheme, host and leading path of the provider's main server.
@@ -117,7 +117,7 @@ pub struct ConnectForm {
     /// The title for people: `API key (recommended)`.
     pub title: String,
     /// The form's fields.
-    pub fields: IndexMap<String, Field>,
+    pub fields: Fields,
     /// The stored credentials, each from the fields (`${apiKeySid}`).
     pub credentials: IndexMap<String, Template>,
     /// The connection's configuration, each from the fields.
@@ -126,7 +126,7 @@ pub struct ConnectForm {
 
 /// How credentials are verified: the endpoints are requested in turn until one responds with 2xx.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Verification {
     /// `GET` unless said otherwise.
     #[serde(default)]
@@ -153,7 +153,7 @@ pub struct Verification {
 ///
 /// A response that is not 2xx is not a failure: a valid key may lack the permission for this request.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Check {
     /// The path, perhaps with a query, below the base URL.
     pub endpoint: Template,
@@ -171,7 +171,8 @@ pub struct Check {
 
 /// The limits for one connection.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct Limits {
     /// Concurrent requests; 4 if left out.
     #[schemars(range(min = 1, max = 1000))]
@@ -195,7 +196,8 @@ impl Default for Limits {
 
 /// The limits for all connections of one process together.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct ProviderLimits {
     /// Concurrent requests; unlimited if left out.
     #[schemars(range(min = 1, max = 100_000))]

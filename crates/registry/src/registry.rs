@@ -13,7 +13,7 @@ use rust_embed::RustEmbed;
 
 use crate::error::{LoadError, Problem};
 use crate::load::{self, Entry, Loaded, NotServed, Unsupported};
-use crate::path::Path as Place;
+use crate::path::DocumentPath;
 use crate::provider::Provider;
 use crate::shape::Shape;
 use crate::source::problem;
@@ -40,7 +40,7 @@ pub struct CheckedFile {
     /// Its entries that Trunkline does not serve.
     pub unsupported: Vec<Unsupported>,
     /// Whether it is a file of many entries.
-    pub many: bool,
+    pub is_collection: bool,
 }
 
 /// A summary of a provider that passed the check of its file.
@@ -78,7 +78,7 @@ impl Registry {
     pub fn check_file(path: &Path) -> Result<CheckedFile, LoadError> {
         let shape = Shape::new();
         let loaded = read(path, &shape);
-        let (file, many) = (path.display().to_string(), loaded.many);
+        let (file, is_collection) = (path.display().to_string(), loaded.is_collection);
         let mut checked: Vec<_> = loaded.providers.iter().map(Checked::of).collect();
         let mut merge = Merge::builtin(&shape);
         merge.add(loaded);
@@ -93,7 +93,7 @@ impl Registry {
         Ok(CheckedFile {
             providers: checked,
             unsupported,
-            many,
+            is_collection,
         })
     }
 
@@ -159,7 +159,7 @@ fn read(path: &Path, shape: &Shape) -> Loaded {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     let (file, message) = (path.display().to_string(), format!("cannot be read: {error}"));
-    problem(&file, "", None, &Place::default(), message)
+    problem(&file, "", None, &DocumentPath::default(), message)
 }
 
 fn shadowed(entry: &Entry) -> Unsupported {
@@ -212,10 +212,14 @@ impl Merge {
                     place.insert(entry);
                     continue;
                 }
-                MapEntry::Occupied(other) if entry.source.foreign && !other.get().source.foreign => entry,
+                MapEntry::Occupied(other)
+                    if entry.source.from_collection && !other.get().source.from_collection =>
+                {
+                    entry
+                }
                 MapEntry::Occupied(mut other) => other.insert(entry),
             };
-            if loser.source.foreign {
+            if loser.source.from_collection {
                 self.unsupported.push(shadowed(&loser));
             }
         }
@@ -234,7 +238,7 @@ impl Merge {
         let warnings = self
             .entries
             .values()
-            .filter(|entry| !entry.source.foreign)
+            .filter(|entry| !entry.source.from_collection)
             .flat_map(|entry| entry.warnings.clone())
             .collect();
         let providers = self
@@ -256,7 +260,7 @@ impl Merge {
         let mut tables = HashMap::new();
         for (provider, entry) in &self.entries {
             for (name, sync) in &entry.provider.syncs {
-                let path = Place::default().at("syncs").at(name);
+                let path = DocumentPath::default().at("syncs").at(name);
                 if let Some(other) = syncs.insert(name, provider) {
                     problems.push(
                         entry

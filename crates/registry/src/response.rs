@@ -12,7 +12,8 @@ use crate::written::{self, OneOrMany, Scalar};
 
 /// When a request is repeated, beside what HTTP itself says (429, 502, 503, 504, 500 for reading, broken connections).
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct RetryRules {
     /// Headers that hold seconds or a date to wait; `Retry-After` always counts.
     #[serde(deserialize_with = "written::one_or_many")]
@@ -34,7 +35,7 @@ pub struct RetryRules {
 
 /// Where an error's body says how long to wait.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct WaitInBody {
     /// The place in the body, with dots between names.
     #[serde(deserialize_with = "path_of_wait")]
@@ -87,7 +88,8 @@ fn status_range(text: &str) -> Option<RangeInclusive<u16>> {
 
 /// How the provider reports errors.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct ErrorRules {
     /// Where in an error's body the code is, with dots between names and list positions.
     #[serde(deserialize_with = "written::path")]
@@ -113,7 +115,7 @@ pub struct ErrorRules {
 
 /// How to recognise an error in the body of a successful response.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct ErrorInBody {
     /// The place in the body, with dots between names and list positions.
     #[serde(deserialize_with = "written::path")]

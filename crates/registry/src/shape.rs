@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::duration;
 use crate::file::ProviderFile;
-use crate::path::Path;
+use crate::path::DocumentPath;
 use crate::source::Report;
 use crate::wording::{list, nearest};
 
@@ -99,28 +99,23 @@ impl Shape {
         Self { schema, validator }
     }
 
-    /// Reports all errors, and returns the paths of unknown keys; `None` if there are errors other than unknown keys.
-    pub(crate) fn check(&self, document: &Json, report: &mut Report<'_>) -> Option<Vec<Path>> {
-        let mut unknown = Vec::new();
-        let errors = self
-            .validator
-            .iter()
-            .flat_map(|validator| validator.iter_errors(document));
-        let fits: Vec<bool> = errors
-            .map(|error| self.explain(&error, report, &mut unknown))
-            .collect();
-        fits.iter().all(|fits| *fits).then_some(unknown)
+    /// Reports all errors, and returns whether there are none but unknown keys.
+    pub(crate) fn check(&self, document: &Json, report: &Report<'_>) -> bool {
+        let validator = self.validator.iter();
+        let errors = validator.flat_map(|validator| validator.iter_errors(document));
+        // Each explanation reports its errors, so none is skipped.
+        errors.filter(|error| !self.explain(error, report)).count() == 0
     }
 
     /// Reports an error, and returns whether it is only about unknown keys.
-    fn explain(&self, error: &ValidationError<'_>, report: &mut Report<'_>, unknown: &mut Vec<Path>) -> bool {
-        let path = Path::from_pointer(error.instance_path().as_str());
+    fn explain(&self, error: &ValidationError<'_>, report: &Report<'_>) -> bool {
+        let path = DocumentPath::from_pointer(error.instance_path().as_str());
+        let report = report.root().at_path(&path);
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
                 let known = self.keys_beside(error.schema_path().as_str());
                 for key in unexpected {
-                    report.doubt(&path.at(key), unknown_key(key, &known));
-                    unknown.push(path.at(key));
+                    report.at(key).doubt(unknown_key(key, &known));
                 }
                 return true;
             }
@@ -128,14 +123,16 @@ impl Shape {
                 // If the value has the type of a branch, report that branch's errors; otherwise say what all branches accept.
                 let fitting = |errors: &&Vec<_>| !errors.iter().any(|inner| wants_other(inner, error));
                 if let Some(errors) = context.iter().find(fitting) {
-                    let fits = errors.iter().map(|inner| self.explain(inner, report, unknown));
-                    // Each explanation reports its errors, so none is skipped.
-                    return fits.filter(|fits| !fits).count() == 0;
+                    return errors
+                        .iter()
+                        .filter(|inner| !self.explain(inner, &report))
+                        .count()
+                        == 0;
                 }
             }
             _ => {}
         }
-        report.error(&path, describe(error));
+        report.error(describe(error));
         false
     }
 

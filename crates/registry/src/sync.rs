@@ -55,7 +55,7 @@ pub struct Sync {
 
 /// The request that reads a list.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct ListRequest {
     /// A name from `servers`; the base URL by default.
     pub server: Option<String>,
@@ -76,7 +76,7 @@ pub struct ListRequest {
 
 /// Reading a list by date.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Window {
     /// The timestamp column that the provider filters by, or orders the list by if there is no `from`.
     #[schemars(with = "String")]
@@ -164,7 +164,7 @@ fn includes_upper_bound<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bo
 
 /// How the provider reports that a range begins before its retention.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 struct Beyond {
     /// The error code.
     code: Scalar,
@@ -214,7 +214,7 @@ impl Window {
 
 /// A recent window that is read again, since records change after they were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Lookback {
     /// How far back: `3 days`.
     #[serde(deserialize_with = "duration::read")]
@@ -228,7 +228,7 @@ pub struct Lookback {
 
 /// Rechecking single records by key: those that are not final, and those that a list no longer shows.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Reread {
     /// One column, and its values that are not final. Without it single records are requested only to confirm that they are deleted.
     #[serde(default, rename = "where", deserialize_with = "unfinished")]
@@ -265,7 +265,7 @@ fn unfinished<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Unfin
 
 /// Finding rows whose window column is empty, by reading the list without a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Undated {
     /// The whole list is read this often: `30 days`. Each run reads its newest pages.
     #[serde(deserialize_with = "duration::read")]

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 /// Text that a file may also write as a whole number or as true or false: `PageSize: 1000`.
 ///
@@ -51,6 +51,16 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let one = generator.subschema_for::<T>();
         json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+/// Adds keys to the schema of a section that a file may have, and that Trunkline does not use.
+pub(crate) fn accept_unused<'k>(keys: &'k [&'k str]) -> impl FnMut(&mut Schema) + 'k {
+    move |schema| {
+        if let Some(Json::Object(properties)) = schema.get_mut("properties") {
+            let description = json!({ "description": "Accepted and not used." });
+            properties.extend(keys.iter().map(|key| ((*key).to_owned(), description.clone())));
+        }
     }
 }
 

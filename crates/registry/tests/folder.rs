@@ -97,7 +97,7 @@ fn checking_a_file_of_many_entries_reports_what_works_and_what_does_not() {
     let path = folder.path().join("providers.yaml");
     std::fs::write(&path, MANY).unwrap();
     let checked = Registry::check_file(&path).unwrap_or_else(|error| panic!("{error}"));
-    assert!(checked.many);
+    assert!(checked.is_collection);
     assert_eq!(checked.unsupported.len(), 7);
     assert_eq!(checked.providers.len(), 19);
     let reported: Vec<_> = checked

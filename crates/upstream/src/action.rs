@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderName, HeaderValue};
-use registry::{Action, ActionBody, JsonTemplate, Parameter, Template};
+use indexmap::IndexMap;
+use registry::{Action, JsonTemplate, Parameter, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -102,15 +103,15 @@ impl Target {
         request
             .headers
             .insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let body = match &declared.body {
-            ActionBody::None => None,
-            ActionBody::Form(form) => {
+        let body = match (&declared.form, &declared.json) {
+            (None, None) => None,
+            (Some(form), _) => {
                 let text = url::form_urlencoded::Serializer::new(String::new())
                     .extend_pairs(filler.pairs(form, "form field")?)
                     .finish();
                 Some(("application/x-www-form-urlencoded", text))
             }
-            ActionBody::Json(json) => {
+            (None, Some(json)) => {
                 let value = filler.json(json, "")?;
                 let value = value.unwrap_or_else(|| Value::Object(Map::new()));
                 Some(("application/json", value.to_string()))
@@ -157,32 +158,27 @@ impl Filler<'_> {
     }
 
     /// Renders the parameters that have a value; one whose value is a list is repeated for each item. `kind` names them in errors.
-    fn pairs(&self, parameters: &[Parameter], kind: &str) -> Result<Vec<(String, String)>, RequestError> {
+    fn pairs(
+        &self,
+        parameters: &IndexMap<String, Parameter>,
+        kind: &str,
+    ) -> Result<Vec<(String, String)>, RequestError> {
         let mut pairs = Vec::new();
-        for parameter in parameters {
-            if parameter
-                .with
-                .as_ref()
-                .is_some_and(|with| !self.inputs.contains_key(with))
-            {
+        for (name, Parameter { value, with }) in parameters {
+            if with.as_ref().is_some_and(|with| !self.inputs.contains_key(with)) {
                 continue;
             }
-            let whole = parameter
-                .value
-                .only_placeholder()
-                .and_then(|name| self.input(name));
+            let whole = value.only_placeholder().and_then(|name| self.input(name));
             if let Some(Value::Array(items)) = whole {
                 let texts = items
                     .iter()
                     .map(|item| json::plain(item).unwrap_or_else(|| item.to_string()));
-                pairs.extend(texts.map(|text| (parameter.name.clone(), text)));
+                pairs.extend(texts.map(|text| (name.clone(), text)));
                 continue;
             }
-            let text = parameter.value.render_if_filled(&|name| self.text(name));
-            let text = text.map_err(RequestError::within(|| {
-                format!("the {kind} {:?}", parameter.name)
-            }))?;
-            pairs.extend(text.map(|text| (parameter.name.clone(), text)));
+            let text = value.render_if_filled(&|name| self.text(name));
+            let text = text.map_err(RequestError::within(|| format!("the {kind} {name:?}")))?;
+            pairs.extend(text.map(|text| (name.clone(), text)));
         }
         Ok(pairs)
     }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use indexmap::IndexMap;
-use registry::Field;
+use registry::Fields;
 use serde_json::{Map, Value as Json};
 
 use crate::error::{FieldError, missing_message};
@@ -26,7 +25,7 @@ pub(super) fn trimmed_text(value: &Json) -> Result<Option<&str>, String> {
 
 /// Reads the values of an object with the path `parent`; blank ones are left out.
 pub(super) fn read(
-    fields: &IndexMap<String, Field>,
+    fields: &Fields,
     values: &Map<String, Json>,
     parent: &[&str],
     errors: &mut Vec<FieldError>,
@@ -52,7 +51,7 @@ pub(super) fn read(
 /// Adds an error for each required field that `values` lacks. A field is not required if its `visible_when` does not hold for `values` and
 /// `others`, or if it has an error already.
 pub(super) fn require(
-    fields: &IndexMap<String, Field>,
+    fields: &Fields,
     values: &BTreeMap<String, String>,
     others: &BTreeMap<String, String>,
     parent: &[&str],

@@ -4,9 +4,8 @@ use indexmap::IndexMap;
 
 use super::fields;
 use super::scope::Scope;
-use crate::field::Field;
+use crate::field::Fields;
 use crate::file::ConnectFile;
-use crate::path::Path;
 use crate::provider::{AuthMode, ConnectForm};
 use crate::source::Report;
 use crate::template::Template;
@@ -15,28 +14,23 @@ use crate::template::Template;
 pub(super) fn forms(
     auth: AuthMode,
     files: Vec<ConnectFile>,
-    credentials: &IndexMap<String, Field>,
-    configuration: &IndexMap<String, Field>,
-    report: &mut Report<'_>,
+    credentials: &Fields,
+    configuration: &Fields,
+    report: &Report<'_>,
 ) -> Vec<ConnectForm> {
     if files.is_empty() {
         return vec![plain(auth, credentials, configuration, report)];
     }
-    let path = Path::default().at("connect");
+    let report = &report.at("connect");
     let files = files.into_iter().enumerate();
     files
-        .map(|(index, file)| form(file, credentials, configuration, &path.at(index), report))
+        .map(|(index, file)| form(file, credentials, configuration, &report.at(index)))
         .collect()
 }
 
 /// Returns the form of a file without forms: each field under its own name. In Nango's entries a key of the configuration may have the
 /// name of a credential; the form then calls it `connectionConfig.NAME`.
-fn plain(
-    auth: AuthMode,
-    credentials: &IndexMap<String, Field>,
-    configuration: &IndexMap<String, Field>,
-    report: &mut Report<'_>,
-) -> ConnectForm {
+fn plain(auth: AuthMode, credentials: &Fields, configuration: &Fields, report: &Report<'_>) -> ConnectForm {
     let mut form = ConnectForm {
         title: match auth {
             AuthMode::ApiKey => "API key".to_owned(),
@@ -53,8 +47,8 @@ fn plain(
     for (name, field) in configuration.iter().filter(|(_, field)| !field.hidden) {
         let mut asked = name.clone();
         if form.credentials.contains_key(name) {
-            let path = Path::default().at("connection_config").at(name);
-            report.doubt(&path, "has the name of a credential");
+            let report = report.at("connection_config").at(name);
+            report.doubt("has the name of a credential");
             asked = format!("connectionConfig.{name}");
         }
         form.connection_config
@@ -62,18 +56,17 @@ fn plain(
         form.fields.insert(asked, field.clone());
     }
     for (name, field) in &form.fields {
-        if let Some(when) = field
-            .visible_when
-            .as_ref()
-            .filter(|when| !form.fields.contains_key(&when.field))
-        {
-            let group = if credentials.contains_key(name) {
+        let Some(when) = &field.visible_when else {
+            continue;
+        };
+        if !form.fields.contains_key(&when.field) {
+            let section = if credentials.contains_key(name) {
                 "credentials"
             } else {
                 "connection_config"
             };
-            let path = Path::default().at(group).at(name).at("visible_when");
-            report.doubt(&path, format!("unknown field {:?} of the form", when.field));
+            let message = format!("unknown field {:?} of the form", when.field);
+            report.at(section).at(name).at("visible_when").doubt(message);
         }
     }
     form
@@ -81,45 +74,44 @@ fn plain(
 
 fn form(
     file: ConnectFile,
-    known_credentials: &IndexMap<String, Field>,
-    configuration: &IndexMap<String, Field>,
-    path: &Path,
-    report: &mut Report<'_>,
+    known_credentials: &Fields,
+    configuration: &Fields,
+    report: &Report<'_>,
 ) -> ConnectForm {
-    let fields = fields::all(file.fields, &path.at("fields"), report);
+    let fields = fields::all(file.fields, &report.at("fields"));
     let scope = Scope::of(fields.keys());
-    let (path, gives) = (path.at("gives"), file.gives);
+    let (report, gives) = (&report.at("gives"), file.gives);
     let mut credentials = IndexMap::new();
     for (name, template) in [
         ("username", gives.username),
         ("password", gives.password),
         ("apiKey", gives.api_key),
     ] {
-        let path = path.at(name);
+        let report = &report.at(name);
         match (template, known_credentials.get(name)) {
             (Some(template), Some(_)) => {
-                scope.template(&template, &path, report);
+                scope.template(&template, report);
                 credentials.insert(name.to_owned(), template);
             }
-            (Some(_), None) => report.error(&path, "is not a credential of this auth_mode"),
+            (Some(_), None) => report.error("is not a credential of this auth_mode"),
             (None, Some(field)) if !field.optional => {
-                report.error(&path, format!("{name:?} is missing here: a connection needs it"));
+                report.error(format!("{name:?} is missing here: a connection needs it"));
             }
             (None, _) => {}
         }
     }
-    let (path, given) = (path.at("connection_config"), gives.connection_config);
+    let (report, given) = (&report.at("connection_config"), gives.connection_config);
     for (name, field) in configuration {
         if !given.contains_key(name) && !field.optional && field.default_value.is_none() {
             let message = format!("{name:?} is missing here: a connection needs it");
-            report.error(&path.at(name), message);
+            report.at(name).error(message);
         }
     }
     for (name, template) in &given {
         if !configuration.contains_key(name) {
-            report.error(&path.at(name), "is not declared under connection_config");
+            report.at(name).error("is not declared under connection_config");
         }
-        scope.template(template, &path.at(name), report);
+        scope.template(template, &report.at(name));
     }
     ConnectForm {
         title: file.title,

@@ -3,44 +3,35 @@
 use indexmap::IndexMap;
 use regex::Regex;
 
-use crate::field::Field;
+use crate::field::{Field, Fields};
 use crate::file::ConfigFile;
-use crate::path::Path;
 use crate::provider::AuthMode;
 use crate::source::Report;
 use crate::template::Template;
 use crate::wording::list;
 
 /// Returns the fields in the order of a form: by `order` if it is given, or else by their order in the file.
-pub(super) fn all(
-    mut fields: IndexMap<String, Field>,
-    path: &Path,
-    report: &mut Report<'_>,
-) -> IndexMap<String, Field> {
+pub(super) fn all(mut fields: Fields, report: &Report<'_>) -> Fields {
     fields.sort_by_key(|_, field| field.order.unwrap_or(i64::MAX));
     for (name, field) in &mut fields {
-        check(field, &path.at(name), report);
+        check(field, &report.at(name));
     }
     fields
 }
 
 /// Returns the credentials of an auth mode, with the file's declarations.
-pub(super) fn credentials(
-    auth: AuthMode,
-    fields: IndexMap<String, Field>,
-    report: &mut Report<'_>,
-) -> IndexMap<String, Field> {
-    let path = Path::default().at("credentials");
+pub(super) fn credentials(auth: AuthMode, fields: Fields, report: &Report<'_>) -> Fields {
+    let report = &report.at("credentials");
     let standard: &[(&str, &str)] = match auth {
         AuthMode::ApiKey => &[("apiKey", "API key")],
         AuthMode::Basic => &[("username", "User name"), ("password", "Password")],
     };
-    let mut fields = all(fields, &path, report);
+    let mut fields = all(fields, report);
     fields.retain(|name, _| {
         let known = standard.iter().any(|(known, _)| name == known);
         if !known {
             let known = list(standard.iter().map(|(known, _)| known), "and");
-            report.doubt(&path.at(name), format!("this auth_mode has only {known}"));
+            report.at(name).doubt(format!("this auth_mode has only {known}"));
         }
         known
     });
@@ -49,7 +40,7 @@ pub(super) fn credentials(
         // A file that declares one of the two does not need the other, and Nango accepts an empty password if none is declared.
         let fresh = Field {
             title: Some((*title).to_owned()),
-            optional: declared || report.source.foreign && *name == "password",
+            optional: declared || report.source().from_collection && *name == "password",
             ..Field::default()
         };
         let field = fields.entry((*name).to_owned()).or_insert(fresh);
@@ -58,22 +49,24 @@ pub(super) fn credentials(
     fields
 }
 
-fn check(field: &mut Field, path: &Path, report: &mut Report<'_>) {
-    pattern(&mut field.pattern, &path.at("pattern"), report);
-    field.pattern_anywhere = report.source.foreign;
+fn check(field: &mut Field, report: &Report<'_>) {
+    pattern(&mut field.pattern, &report.at("pattern"));
+    field.pattern_anywhere = report.source().from_collection;
     field.hidden |= field.automated;
     for (key, value) in [
         ("example", &field.example),
         ("default_value", &field.default_value),
     ] {
         if let Some(Err(error)) = value.as_ref().map(|value| field.check(value)) {
-            report.doubt(&path.at(key), format!("breaks the field's own rule: it {error}"));
+            report
+                .at(key)
+                .doubt(format!("breaks the field's own rule: it {error}"));
         }
     }
 }
 
-/// Reports a pattern that is not a regular expression at `path`, and removes it.
-pub(super) fn pattern(pattern: &mut Option<String>, path: &Path, report: &mut Report<'_>) {
+/// Reports a pattern that is not a regular expression, and removes it.
+pub(super) fn pattern(pattern: &mut Option<String>, report: &Report<'_>) {
     let Some(Err(error)) = pattern.as_deref().map(Regex::new) else {
         return;
     };
@@ -82,16 +75,13 @@ pub(super) fn pattern(pattern: &mut Option<String>, path: &Path, report: &mut Re
     let text = error.to_string();
     let line = text.lines().last().unwrap_or_default();
     let line = line.strip_prefix("error: ").unwrap_or(line);
-    let message = format!("is not a regular expression that Trunkline can use: {line}");
-    report.doubt(path, message);
+    report.doubt(format!(
+        "is not a regular expression that Trunkline can use: {line}"
+    ));
 }
 
 /// Returns the keys that `proxy.connection_config` adds: with a value from the file, or as a field.
-pub(super) fn of_proxy(
-    files: IndexMap<String, ConfigFile>,
-    path: &Path,
-    report: &mut Report<'_>,
-) -> Vec<(String, Field)> {
+pub(super) fn of_proxy(files: IndexMap<String, ConfigFile>, report: &Report<'_>) -> Vec<(String, Field)> {
     let fields = files.into_iter().map(|(name, file)| {
         let field = match file {
             ConfigFile::Value(value) => Field {
@@ -100,7 +90,7 @@ pub(super) fn of_proxy(
                 ..Field::default()
             },
             ConfigFile::Field(mut field) => {
-                check(&mut field, &path.at(&name), report);
+                check(&mut field, &report.at(&name));
                 *field
             }
         };
@@ -110,10 +100,7 @@ pub(super) fn of_proxy(
 }
 
 /// Stores in each field which of its prefix and suffix `templates` add to its value, since people sometimes type them too.
-pub(super) fn note_added<'a>(
-    fields: &mut IndexMap<String, Field>,
-    templates: &(impl Iterator<Item = &'a Template> + Clone),
-) {
+pub(super) fn note_added<'a>(fields: &mut Fields, templates: &(impl Iterator<Item = &'a Template> + Clone)) {
     for (name, field) in fields {
         let placeholder = format!("connectionConfig.{name}");
         let adds = |text: &Option<String>, after| {

@@ -1,10 +1,9 @@
 //! The model of a sync: its table, columns and key.
 
-use domain::{Column, ColumnKind, Model, ModelName, Parse, TableName};
+use domain::{Column, ColumnKind, Model, Parse, TableName};
 use indexmap::IndexMap;
 
 use crate::file::{ColumnFile, ColumnSpec, SyncFile};
-use crate::path::Path;
 use crate::reserved::is_reserved_below;
 use crate::source::Report;
 
@@ -13,56 +12,43 @@ pub(super) type Columns = IndexMap<TableName, Column>;
 /// Parameters that every list has in addition to a model's own filters.
 const LIST_PARAMETERS: [&str; 4] = ["connection_id", "limit", "cursor", "variant"];
 
-pub(super) fn model(
-    file: &SyncFile,
-    columns: Columns,
-    path: &Path,
-    report: &mut Report<'_>,
-) -> Option<Model> {
-    let name = report.take(&path.at("model"), file.model.parse::<ModelName>());
-    let table = report.take(&path.at("table"), file.table.parse::<TableName>());
+pub(super) fn model(file: &SyncFile, columns: Columns, report: &Report<'_>) -> Option<Model> {
+    let name = report.at("model").take(file.model.parse());
+    let table = report.at("table").take(file.table.parse());
     if file.table.contains("__") {
-        report.error(
-            &path.at("table"),
-            "must not hold two _ in a row: that is how the tables of variants are named",
-        );
+        report
+            .at("table")
+            .error("must not hold two _ in a row: that is how the tables of variants are named");
     }
-    let key = declared(&file.key, &columns, &path.at("key"), report);
+    let key = declared(&file.key, &columns, &report.at("key"));
     if let Some((_, column)) = key.as_ref().filter(|(_, column)| column.kind != ColumnKind::Text) {
-        report.error(
-            &path.at("key"),
-            format!(
-                "the key column must be of type text; {:?} is {}",
-                file.key,
-                column.kind.name()
-            ),
-        );
+        let (name, kind) = (&file.key, column.kind.name());
+        report
+            .at("key")
+            .error(format!("the key column must be of type text; {name:?} is {kind}"));
     }
     let mut filters = Vec::new();
     for (index, filter) in file.filters.iter().enumerate() {
+        let report = &report.at("filters").at(index);
         if LIST_PARAMETERS.contains(&filter.as_str()) {
-            report.error(
-                &path.at("filters").at(index),
-                format!(
-                    "{filter:?} is a parameter of every list: give the column another name and say \"path\""
-                ),
-            );
+            report.error(format!(
+                "{filter:?} is a parameter of every list: give the column another name and say \"path\""
+            ));
         }
-        let found = declared(filter, &columns, &path.at("filters").at(index), report);
+        let found = declared(filter, &columns, report);
         if found
             .as_ref()
             .is_some_and(|(_, column)| column.kind == ColumnKind::Json)
         {
-            report.error(
-                &path.at("filters").at(index),
-                format!("{filter:?} is a column of type json, which cannot be filtered: name a column of another type"),
-            );
+            report.error(format!(
+                "{filter:?} is a column of type json, which cannot be filtered: name a column of another type"
+            ));
         }
         filters.extend(found.map(|(name, _)| name));
     }
     let mut newest_by = Vec::new();
     for (index, name) in file.newest_by.iter().enumerate() {
-        newest_by.extend(timestamp(name, &columns, &path.at("newest_by").at(index), report));
+        newest_by.extend(timestamp(name, &columns, &report.at("newest_by").at(index)));
     }
     // The checks of the window and of rechecking report names that are not columns.
     let window = file.window.iter().map(|window| &window.column);
@@ -73,29 +59,23 @@ pub(super) fn model(
     let sought_by = window.chain(unfinished.map(|unfinished| &unfinished.column));
     let sought_by = sought_by.cloned().collect();
     let plural = file.plural.clone().unwrap_or_else(|| plural(&file.model));
-    if !plural.starts_with(|c: char| c.is_ascii_lowercase())
-        || !plural
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    {
-        report.error(
-            &path.at("plural"),
-            "must be lower-case letters, digits and -, because it is part of paths",
-        );
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !plural.starts_with(|c: char| c.is_ascii_lowercase()) || !plural.chars().all(plain) {
+        report
+            .at("plural")
+            .error("must be lower-case letters, digits and -, because it is part of paths");
     } else if is_reserved_below(&plural) {
         let message = format!(
             "/{plural} below an integration is a route of Trunkline itself: give the model another \"plural\""
         );
-        report.error(&path.at("plural"), message);
+        report.at("plural").error(message);
     }
-    let key = key?.0.clone();
-    let description = file.description.clone();
     Some(Model {
         name: name?,
         table: table?,
         plural,
-        description,
-        key,
+        description: file.description.clone(),
+        key: key?.0,
         columns,
         filters,
         newest_by,
@@ -103,13 +83,12 @@ pub(super) fn model(
     })
 }
 
-pub(super) fn columns(files: IndexMap<String, ColumnFile>, path: &Path, report: &mut Report<'_>) -> Columns {
+pub(super) fn columns(files: IndexMap<String, ColumnFile>, report: &Report<'_>) -> Columns {
     let mut columns = Columns::new();
     for (name, file) in files {
-        let path = path.at(&name);
+        let report = &report.at(&name);
         if name.starts_with('_') {
             report.error(
-                &path,
                 "names that begin with _ are Trunkline's own columns: choose another and say \"path\"",
             );
             continue;
@@ -117,77 +96,64 @@ pub(super) fn columns(files: IndexMap<String, ColumnFile>, path: &Path, report: 
         let spec = ColumnSpec::from(file);
         let column = Column {
             kind: spec.kind,
-            parse: parse(&spec, &path.at("parse"), report),
+            parse: parse(&spec, &report.at("parse")),
             path: spec.path.unwrap_or_else(|| vec![name.clone()]),
             description: spec.description,
         };
         if let Some((other, _)) = columns.iter().find(|(_, other)| other.path == column.path) {
-            let message = format!(
+            report.warn(format!(
                 "reads the same field as the column {other:?}: only the last of them would be filled"
-            );
-            report.warn(&path, message);
+            ));
         }
-        if let Some(name) = report.take(&path, name.parse::<TableName>()) {
+        if let Some(name) = report.take(name.parse::<TableName>()) {
             columns.insert(name, column);
         }
     }
     columns
 }
 
-fn parse(spec: &ColumnSpec, path: &Path, report: &mut Report<'_>) -> Parse {
-    let is_timestamp = spec.kind == ColumnKind::Timestamp;
-    let usual = if is_timestamp {
-        Parse::Iso8601
-    } else {
-        Parse::Plain
-    };
-    let parse = spec.parse.unwrap_or(usual);
-    match (is_timestamp, parse == Parse::Plain) {
-        (false, false) => report.error(
-            path,
-            "is only for columns of type timestamp; numbers and booleans as text are always accepted",
-        ),
-        (true, true) => report.error(
-            path,
-            "a timestamp is written as rfc2822, iso8601, unix_seconds or unix_millis",
-        ),
-        _ => {}
+fn parse(spec: &ColumnSpec, report: &Report<'_>) -> Parse {
+    match (spec.kind, spec.parse) {
+        (ColumnKind::Timestamp, None) => Parse::Iso8601,
+        (ColumnKind::Timestamp, Some(Parse::Plain)) => {
+            report.error("a timestamp is written as rfc2822, iso8601, unix_seconds or unix_millis");
+            Parse::Plain
+        }
+        (ColumnKind::Timestamp, Some(parse)) => parse,
+        (_, parse) => {
+            if parse.is_some_and(|parse| parse != Parse::Plain) {
+                report.error(
+                    "is only for columns of type timestamp; numbers and booleans as text are always accepted",
+                );
+            }
+            Parse::Plain
+        }
     }
-    parse
 }
 
-/// Returns the column of that name, or reports an error at `path`.
+/// Returns the column of that name, or reports an error.
 pub(super) fn declared<'a>(
     name: &str,
     columns: &'a Columns,
-    path: &Path,
-    report: &mut Report<'_>,
+    report: &Report<'_>,
 ) -> Option<(TableName, &'a Column)> {
     let found = columns
         .get_key_value(name)
         .map(|(name, column)| (name.clone(), column));
     if found.is_none() {
-        report.error(path, format!("unknown column {name:?}: declare it under columns"));
+        report.error(format!("unknown column {name:?}: declare it under columns"));
     }
     found
 }
 
-/// Returns the name of a timestamp column, or reports an error at `path`.
-pub(super) fn timestamp(
-    name: &str,
-    columns: &Columns,
-    path: &Path,
-    report: &mut Report<'_>,
-) -> Option<TableName> {
-    let (column_name, column) = declared(name, columns, path, report)?;
+/// Returns the name of a timestamp column, or reports an error.
+pub(super) fn timestamp(name: &str, columns: &Columns, report: &Report<'_>) -> Option<TableName> {
+    let (column_name, column) = declared(name, columns, report)?;
     if column.kind != ColumnKind::Timestamp {
-        report.error(
-            path,
-            format!(
-                "{name:?} must be a column of type timestamp; it is {}",
-                column.kind.name()
-            ),
-        );
+        let kind = column.kind.name();
+        report.error(format!(
+            "{name:?} must be a column of type timestamp; it is {kind}"
+        ));
     }
     Some(column_name)
 }

@@ -2,8 +2,7 @@
 
 use indexmap::IndexMap;
 
-use crate::field::Field;
-use crate::path::Path;
+use crate::field::Fields;
 use crate::placement::INTEGRATION_CONFIG;
 use crate::source::Report;
 use crate::template::{JsonTemplate, SIGNING, Template, TemplateError, is_time};
@@ -28,16 +27,19 @@ pub(super) struct Scope {
     metadata: bool,
     /// `${now…}` and `${random}`.
     moment: bool,
+    /// The names of the file's servers.
+    servers: Vec<String>,
 }
 
 impl Scope {
     /// Returns what is known of a connection: credentials, configuration, metadata, and the integration's configuration.
     pub(super) fn of_requests(
-        credentials: &IndexMap<String, Field>,
-        configuration: &IndexMap<String, Field>,
-        integration: &IndexMap<String, Field>,
+        credentials: &Fields,
+        configuration: &Fields,
+        integration: &Fields,
+        servers: &IndexMap<String, Template>,
     ) -> Self {
-        let prefixed = |prefix: &'static str, fields: &IndexMap<String, Field>| -> Vec<String> {
+        let prefixed = |prefix: &'static str, fields: &Fields| -> Vec<String> {
             fields.keys().map(|name| format!("{prefix}{name}")).collect()
         };
         Self {
@@ -50,6 +52,7 @@ impl Scope {
             .concat(),
             metadata: true,
             moment: false,
+            servers: servers.keys().cloned().collect(),
         }
     }
 
@@ -84,21 +87,20 @@ impl Scope {
     }
 
     /// Checks that the text is a valid template without unknown placeholders.
-    pub(super) fn template(&self, template: &Template, path: &Path, report: &mut Report<'_>) {
+    pub(super) fn template(&self, template: &Template, report: &Report<'_>) {
         let mut unknown = template.placeholders();
         unknown.retain(|name| !self.knows(name));
         let signs = unknown.iter().find(|name| SIGNING.contains(name));
         let signs = signs.map(|name| TemplateError::Unsupported((*name).to_owned()));
         match template.error.as_ref().or(signs.as_ref()) {
             None => {}
-            Some(error @ TemplateError::Unsupported(_)) if report.source.foreign => {
-                report.unsupported = Some(error.to_string());
-                return;
+            Some(error @ TemplateError::Unsupported(_)) if report.source().from_collection => {
+                return report.unsupported(error.to_string());
             }
-            Some(error) => return report.error(path, error.to_string()),
+            Some(error) => return report.error(error.to_string()),
         }
         for placeholder in unknown {
-            report.doubt(path, self.unfilled(placeholder));
+            report.doubt(self.unfilled(placeholder));
         }
     }
 
@@ -122,57 +124,61 @@ impl Scope {
     }
 
     /// Checks the templates in JSON.
-    pub(super) fn json(&self, value: &JsonTemplate, path: &Path, report: &mut Report<'_>) {
+    pub(super) fn json(&self, value: &JsonTemplate, report: &Report<'_>) {
         match value {
-            JsonTemplate::Text(template) => self.template(template, path, report),
+            JsonTemplate::Text(template) => self.template(template, report),
             JsonTemplate::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.json(item, &path.at(index), report);
+                    self.json(item, &report.at(index));
                 }
             }
-            JsonTemplate::Map(entries) => self.json_pairs(entries, path, report),
+            JsonTemplate::Map(entries) => self.json_pairs(entries, report),
             JsonTemplate::Plain(_) => {}
         }
     }
 
     /// Checks the templates in JSON values, by name.
-    pub(super) fn json_pairs(
-        &self,
-        entries: &[(String, JsonTemplate)],
-        path: &Path,
-        report: &mut Report<'_>,
-    ) {
+    pub(super) fn json_pairs(&self, entries: &[(String, JsonTemplate)], report: &Report<'_>) {
         for (name, value) in entries {
-            self.json(value, &path.at(name), report);
+            self.json(value, &report.at(name));
         }
     }
 
     /// Checks a template that must begin with a scheme, or with a placeholder that may contain one.
-    pub(super) fn url(&self, template: &Template, path: &Path, report: &mut Report<'_>) {
+    pub(super) fn url(&self, template: &Template, report: &Report<'_>) {
         let text = template.to_string();
         let begins = ["https://", "http://", "${"];
         if !begins.iter().any(|start| text.starts_with(start)) {
-            report.error(path, "must be an address that begins with https://");
+            report.error("must be an address that begins with https://");
         }
         if is_plain_and_public(&text) {
-            report.warn(path, "begins with http://, over which keys can be read on the way and which is refused: use https://");
+            report.warn("begins with http://, over which keys can be read on the way and which is refused: use https://");
         }
-        self.template(template, path, report);
+        self.template(template, report);
     }
 
     /// Checks a template that must begin with `/`, and adds it if it is missing, which is only a warning in Nango's entries.
-    pub(super) fn path(&self, template: &mut Template, path: &Path, report: &mut Report<'_>) {
+    pub(super) fn path(&self, template: &mut Template, report: &Report<'_>) {
         if !template.beginning().starts_with('/') {
-            report.doubt(path, "must begin with /: it is a path below the server's address");
+            report.doubt("must begin with /: it is a path below the server's address");
             *template = format!("/{template}").into();
         }
-        self.template(template, path, report);
+        self.template(template, report);
+    }
+
+    /// Checks that the server of a request is one of the file's.
+    pub(super) fn server(&self, name: Option<&String>, report: &Report<'_>) {
+        if let Some(name) = name.filter(|name| !self.servers.contains(name)) {
+            let known = list(&self.servers, "and");
+            let message = format!("{name:?} is not declared under servers: the servers are {known}");
+            report.at("server").error(message);
+        }
     }
 
     /// Checks templates by name.
-    pub(super) fn pairs(&self, pairs: &[(String, Template)], path: &Path, report: &mut Report<'_>) {
+    pub(super) fn pairs(&self, pairs: &[(String, Template)], report: &Report<'_>) {
         for (name, value) in pairs {
-            self.template(value, &path.at(name), report);
+            self.template(value, &report.at(name));
         }
     }
 }

@@ -97,7 +97,7 @@ pub(crate) fn check(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let mut wrong = false;
     for file in files {
         match Registry::check_file(file) {
-            Ok(checked) if checked.many => wrong |= show_many(file, &checked)?,
+            Ok(checked) if checked.is_collection => wrong |= show_many(file, &checked)?,
             Ok(checked) => show_one(file, &checked)?,
             Err(error) => {
                 wrong = true;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use registry::{Action, ActionBody, ActionRequest, JsonTemplate, Parameter};
+use registry::{Action, ActionRequest, JsonTemplate, Parameter};
 use serde_json::{Map, Value, json};
 
 use super::{Fixture, PASSWORD, max_attempts, options, pairs, provider, status, target, template, templates};
@@ -11,12 +11,12 @@ use crate::context::RequestTime;
 use crate::prepare::prepare;
 use crate::{Request, RequestError, Target};
 
-fn parameter(name: &str, value: &str, with: Option<&str>) -> Parameter {
-    Parameter {
-        name: name.to_owned(),
+fn parameter(name: &str, value: &str, with: Option<&str>) -> (String, Parameter) {
+    let parameter = Parameter {
         value: template(value),
         with: with.map(str::to_owned),
-    }
+    };
+    (name.to_owned(), parameter)
 }
 
 fn entry(name: &str, value: JsonTemplate) -> (String, JsonTemplate) {
@@ -27,7 +27,19 @@ fn text(value: &str) -> JsonTemplate {
     JsonTemplate::Text(template(value))
 }
 
-fn action(body: ActionBody) -> Action {
+fn with_form<const N: usize>(form: [(String, Parameter); N]) -> Action {
+    let mut action = action();
+    action.request.form = Some(form.into());
+    action
+}
+
+fn with_json(json: JsonTemplate) -> Action {
+    let mut action = action();
+    action.request.json = Some(json);
+    action
+}
+
+fn action() -> Action {
     Action {
         name: "order".parse().unwrap(),
         description: String::new(),
@@ -37,12 +49,13 @@ fn action(body: ActionBody) -> Action {
             method: registry::Method::Post,
             server: None,
             path: template("/orders/${input.id}"),
-            query: vec![
+            query: IndexMap::from([
                 parameter("tag", "${input.tags}", None),
                 parameter("no", "${input.none}", None),
-            ],
+            ]),
             headers: templates(&[("x-note", "${input.none}")]),
-            body,
+            form: None,
+            json: None,
         },
         answer: Vec::new(),
         repeatable: false,
@@ -61,7 +74,7 @@ fn request(target: &Target, action: &Action, more: &Value) -> Result<Request, Re
 
 #[test]
 fn a_list_becomes_a_repeated_key_and_missing_inputs_are_left_out() {
-    let form = ActionBody::Form(vec![
+    let form = with_form([
         parameter("Url", "${input.tags}", None),
         parameter("Count", "${input.count}", None),
         parameter("Kind", "fixed", Some("at")),
@@ -72,7 +85,7 @@ fn a_list_becomes_a_repeated_key_and_missing_inputs_are_left_out() {
     let target = target(provider("https://acme.example"));
 
     let inputs = json!({ "tags": ["a b", "c"], "count": 3 });
-    let request = request(&target, &action(form), &inputs).unwrap();
+    let request = request(&target, &form, &inputs).unwrap();
 
     assert_eq!(request.path, "/orders/a%2Fb");
     assert_eq!(request.query, pairs(&[("tag", "a b"), ("tag", "c")]));
@@ -102,7 +115,7 @@ fn json_keeps_the_types_of_inputs_and_has_no_empty_objects() {
     let target = target(provider("https://acme.example"));
     let repeatable = Action {
         repeatable: true,
-        ..action(ActionBody::Json(json))
+        ..with_json(json)
     };
 
     let request = request(&target, &repeatable, &json!({ "tags": ["a"], "count": 3 })).unwrap();
@@ -118,24 +131,23 @@ fn json_keeps_the_types_of_inputs_and_has_no_empty_objects() {
 #[test]
 fn a_part_of_the_request_that_is_too_long_is_refused_by_name() {
     let twice = "${input.text}${input.text}";
-    let plain = || action(ActionBody::None);
-    let (mut query, mut header, mut path) = (plain(), plain(), plain());
-    query.request.query = vec![parameter("q", twice, None)];
+    let (mut query, mut header, mut path) = (action(), action(), action());
+    query.request.query = IndexMap::from([parameter("q", twice, None)]);
     header.request.headers = templates(&[("x-note", twice)]);
     path.request.path = template(&format!("/orders/{twice}"));
-    let form = ActionBody::Form(vec![parameter("Body", twice, None)]);
+    let form = with_form([parameter("Body", twice, None)]);
     let list = JsonTemplate::List(vec![JsonTemplate::Plain(json!(1)), text(twice)]);
-    let json = ActionBody::Json(JsonTemplate::Map(vec![
+    let json = JsonTemplate::Map(vec![
         entry("items", list),
         entry("x", JsonTemplate::Plain(json!(1))),
-    ]));
+    ]);
     let mut target = target(provider("https://acme.example"));
     for (action, part) in [
         (query, "the query parameter \"q\""),
         (header, "the header \"x-note\""),
         (path, "the path"),
-        (action(form), "the form field \"Body\""),
-        (action(json), "the value at \"/items/1\" of the body"),
+        (form, "the form field \"Body\""),
+        (with_json(json), "the value at \"/items/1\" of the body"),
     ] {
         let error = request(&target, &action, &json!({ "text": "x".repeat(600_000) })).unwrap_err();
 
@@ -147,7 +159,7 @@ fn a_part_of_the_request_that_is_too_long_is_refused_by_name() {
     Arc::make_mut(&mut target.provider).query = templates(&[("note", "${connectionConfig.long}")]);
     let config = &mut Arc::make_mut(&mut target.variables).connection_config;
     config.insert("long".to_owned(), "x".repeat(1_100_000));
-    let request = request(&target, &plain(), &json!({})).unwrap();
+    let request = request(&target, &action(), &json!({})).unwrap();
     let time = RequestTime::new(domain::Timestamp::from_micros(0));
     let prepared = prepare(&options(), &target, &request, &time, None, &[]);
     let shown = prepared.map(drop).unwrap_err().to_string();
@@ -170,7 +182,7 @@ async fn a_request_that_may_have_been_executed_is_retried_only_if_that_is_safe()
         acme.respond("POST /orders/a%2Fb", status(code)).await;
         let action = Action {
             repeatable,
-            ..action(ActionBody::None)
+            ..action()
         };
         let request = request(&acme.target, &action, &json!({})).unwrap();
 
@@ -191,7 +203,7 @@ async fn a_refusal_is_quoted_without_the_secrets_that_it_echoes() {
         .insert_header("x-echo", PASSWORD)
         .insert_header("set-cookie", "a=b");
     acme.respond("POST /orders/a%2Fb", refusal).await;
-    let request = request(&acme.target, &action(ActionBody::None), &json!({})).unwrap();
+    let request = request(&acme.target, &action(), &json!({})).unwrap();
 
     let quoted = acme.failed_action(request).await.response.unwrap();
 

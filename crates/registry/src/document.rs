@@ -168,14 +168,6 @@ impl<'de> Visitor<'de> for ContentVisitor {
         Ok(Content::Scalar(Json::Null))
     }
 
-    fn visit_none<E>(self) -> Result<Content, E> {
-        Ok(Content::Scalar(Json::Null))
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Content, D::Error> {
-        Content::deserialize(deserializer)
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Content, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = seq.next_element()? {

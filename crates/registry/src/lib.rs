@@ -48,5 +48,5 @@ pub use shape::json_schema;
 pub use sync::{BoundFormat, ListRequest, Lookback, Reread, Sync, Undated, Unfinished, Window};
 pub use tables_page::tables_page;
 pub use template::{
-    JsonTemplate, MAX_RENDERED, MAX_TEMPLATE, RenderError, Template, TemplateError, now_value,
+    JsonTemplate, Lookup, MAX_RENDERED, MAX_TEMPLATE, RenderError, Template, TemplateError, now_value,
 };

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 pub use json::JsonTemplate;
 pub(crate) use now::is_time;
 pub use now::now_value;
-pub use render::{MAX_RENDERED, RenderError};
+pub use render::{Lookup, MAX_RENDERED, RenderError};
 
 use crate::written::Scalar;
 

@@ -7,7 +7,7 @@
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
-use super::render::{After, Budget, Refused, Spot};
+use super::render::{Budget, Lookup, Refused, Spot};
 use super::{RenderError, Template};
 
 /// The characters of a value in a path that are encoded; a key such as `123:abc` stays as it is.
@@ -29,7 +29,7 @@ impl Template {
     /// Renders the address of a server: `http` or `https`, a host, and perhaps a port and a leading path.
     ///
     /// An empty value does not fill a placeholder. A value that is not allowed at its position is [`RenderError::Unfit`].
-    pub fn render_address(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Url, RenderError> {
+    pub fn render_address(&self, lookup: &Lookup<'_>) -> Result<Url, RenderError> {
         let text = self.render_with(lookup, &fit, &mut Budget::full())?;
         let no_address = |problem: &str| RenderError::NoAddress(problem.to_owned());
         let url = Url::parse(&text).map_err(|error| no_address(&error.to_string()))?;
@@ -81,15 +81,9 @@ fn fit(spot: &Spot<'_>, value: &str) -> Result<String, Refused> {
     if value.is_empty() {
         return Err(Refused::AsMissing);
     }
-    let ends = match spot.after {
-        After::End => true,
-        After::Text(text) => text.starts_with('/'),
-        After::Placeholder => false,
-    };
-    let slash_follows = matches!(spot.after, After::Text(text) if text.starts_with('/'));
     match Place::after(spot.before) {
-        Place::Start => address(value, spot.after, ends, slash_follows),
-        Place::Host { begins } => host(value, begins, ends, slash_follows, HOST),
+        Place::Start => address(spot, value),
+        Place::Host { begins } => host(spot, value, begins, HOST),
         Place::Port => match value.parse::<u16>() {
             Ok(1..) if value.bytes().all(|byte| byte.is_ascii_digit()) => Ok(value.to_owned()),
             _ => Err(Refused::Rule(PORT)),
@@ -100,32 +94,25 @@ fn fit(spot: &Spot<'_>, value: &str) -> Result<String, Refused> {
 }
 
 /// Checks a value that begins the address.
-fn address(value: &str, after: After<'_>, ends: bool, slash_follows: bool) -> Result<String, Refused> {
+fn address(spot: &Spot<'_>, value: &str) -> Result<String, Refused> {
     let is_scheme = |text: &str| text.eq_ignore_ascii_case("https") || text.eq_ignore_ascii_case("http");
-    if matches!(after, After::Text(text) if text.starts_with("://")) {
-        return if is_scheme(value) {
-            Ok(value.to_owned())
-        } else {
-            Err(Refused::Rule("must be https"))
-        };
+    if spot.after.is_some_and(|text| text.starts_with("://")) {
+        let is_scheme = is_scheme(value).then(|| value.to_owned());
+        return is_scheme.ok_or(Refused::Rule("must be https"));
     }
     match value.split_once("://") {
         Some((scheme, rest)) if is_scheme(scheme) && !rest.is_empty() => {
-            let rest = host(rest, true, ends, slash_follows, ADDRESS)?;
+            let rest = host(spot, rest, true, ADDRESS)?;
             Ok(format!("{scheme}://{rest}"))
         }
         _ => Err(Refused::Rule(ADDRESS)),
     }
 }
 
-/// Checks a host or a part of one, at its end perhaps with a port and a path.
-fn host(
-    value: &str,
-    begins: bool,
-    ends: bool,
-    slash_follows: bool,
-    rule: &'static str,
-) -> Result<String, Refused> {
+/// Checks a host or a part of one, at its end perhaps with a port and a path. `begins` says whether it is the beginning of the host.
+fn host(spot: &Spot<'_>, value: &str, begins: bool, rule: &'static str) -> Result<String, Refused> {
+    let slash_follows = spot.after.is_some_and(|text| text.starts_with('/'));
+    let ends = slash_follows || spot.after == Some("");
     let (authority, path) = match value.find('/').and_then(|at| value.split_at_checked(at)) {
         Some((authority, path)) => (authority, Some(path)),
         None => (value, None),
@@ -134,8 +121,7 @@ fn host(
     if !ends && (port.is_some() || path.is_some()) {
         return Err(Refused::Rule(HOST_PART));
     }
-    let literal = name.starts_with('[');
-    let good = if literal {
+    let good = if name.starts_with('[') {
         begins && ends && is_ipv6(name)
     } else {
         is_host_part(name, begins, ends)

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::render::{Budget, if_filled};
+use super::render::{Budget, Lookup, if_filled};
 use super::{RenderError, Template};
 
 /// JSON in which each text is a template.
@@ -41,23 +41,16 @@ impl JsonTemplate {
     /// Renders the JSON. Elements of lists and objects with an unfilled placeholder are left out.
     ///
     /// The limit on the length of a rendered template applies to all texts together.
-    pub fn render(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Json, RenderError> {
+    pub fn render(&self, lookup: &Lookup<'_>) -> Result<Json, RenderError> {
         self.render_within(lookup, &mut Budget::full())
     }
 
     /// Like [`JsonTemplate::render`], but returns `None` if the JSON is a single text with an unfilled placeholder.
-    pub fn render_if_filled(
-        &self,
-        lookup: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Option<Json>, RenderError> {
+    pub fn render_if_filled(&self, lookup: &Lookup<'_>) -> Result<Option<Json>, RenderError> {
         if_filled(self.render(lookup))
     }
 
-    fn render_within(
-        &self,
-        lookup: &dyn Fn(&str) -> Option<String>,
-        budget: &mut Budget,
-    ) -> Result<Json, RenderError> {
+    fn render_within(&self, lookup: &Lookup<'_>, budget: &mut Budget) -> Result<Json, RenderError> {
         Ok(match self {
             Self::Text(template) => {
                 Json::String(template.render_with(lookup, &|_, value| Ok(value.to_owned()), budget)?)

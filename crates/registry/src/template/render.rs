@@ -43,7 +43,7 @@ pub enum RenderError {
 }
 
 /// Returns the value of a placeholder by its name.
-type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
+pub type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 /// Escapes a value for its position, or rejects it.
 pub(super) type Escape<'a> = dyn Fn(&Spot<'_>, &str) -> Result<String, Refused> + 'a;
 
@@ -51,16 +51,8 @@ pub(super) type Escape<'a> = dyn Fn(&Spot<'_>, &str) -> Result<String, Refused> 
 pub(super) struct Spot<'a> {
     /// The rendered text before it.
     pub(super) before: &'a str,
-    /// What follows it.
-    pub(super) after: After<'a>,
-}
-
-/// What follows a placeholder.
-#[derive(Clone, Copy)]
-pub(super) enum After<'a> {
-    End,
-    Text(&'a str),
-    Placeholder,
+    /// The text after it, empty at the end; `None` if another placeholder follows.
+    pub(super) after: Option<&'a str>,
 }
 
 /// Why a value is rejected.
@@ -75,22 +67,19 @@ impl Template {
     /// Returns the text with each placeholder replaced by its value.
     ///
     /// An empty value fills a placeholder only if the template has no alternative.
-    pub fn render(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, RenderError> {
+    pub fn render(&self, lookup: &Lookup<'_>) -> Result<String, RenderError> {
         self.render_escaped(lookup, str::to_owned)
     }
 
     /// Like [`Template::render`], but returns `None` if a placeholder is unfilled.
-    pub fn render_if_filled(
-        &self,
-        lookup: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Option<String>, RenderError> {
+    pub fn render_if_filled(&self, lookup: &Lookup<'_>) -> Result<Option<String>, RenderError> {
         if_filled(self.render(lookup))
     }
 
     /// Returns the text with each placeholder replaced by its value after `escape`; the other text is unchanged.
     pub fn render_escaped(
         &self,
-        lookup: &dyn Fn(&str) -> Option<String>,
+        lookup: &Lookup<'_>,
         escape: impl Fn(&str) -> String,
     ) -> Result<String, RenderError> {
         self.render_with(lookup, &|_, value| Ok(escape(value)), &mut Budget::full())
@@ -99,7 +88,7 @@ impl Template {
     /// Renders a path, perhaps with a query. Each value is percent-encoded, so that it stays within its segment.
     ///
     /// An empty value and one of only dots are rejected, since URL parsers treat `.` and `..` as steps even if they are encoded.
-    pub fn render_path(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, RenderError> {
+    pub fn render_path(&self, lookup: &Lookup<'_>) -> Result<String, RenderError> {
         let escape = |_: &Spot<'_>, value: &str| {
             if value.chars().any(|c| c != '.') {
                 Ok(utf8_percent_encode(value, NOT_UNRESERVED).to_string())
@@ -111,7 +100,7 @@ impl Template {
     }
 
     /// Renders JSON text. Each value is escaped as the inside of a JSON string.
-    pub fn render_json(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, RenderError> {
+    pub fn render_json(&self, lookup: &Lookup<'_>) -> Result<String, RenderError> {
         self.render_escaped(lookup, |value| {
             let quoted = serde_json::Value::from(value).to_string();
             quoted
@@ -205,9 +194,9 @@ fn render_parts(
             }
         };
         let after = match rest.as_slice().first() {
-            None => After::End,
-            Some(Part::Text(text)) => After::Text(text),
-            Some(Part::Placeholder(_) | Part::Made(..)) => After::Placeholder,
+            None => Some(""),
+            Some(Part::Text(text)) => Some(text.as_str()),
+            Some(Part::Placeholder(_) | Part::Made(..)) => None,
         };
         // Before escaping, which may make it several times as long.
         budget.spend(value.len(), &placeholder)?;

@@ -11,6 +11,16 @@ fn render(template: &str, value: &str) -> Result<String, RenderError> {
         .map(String::from)
 }
 
+/// Fails unless the value is refused at its position.
+#[track_caller]
+fn refuses(template: &str, value: &str) {
+    let refused = render(template, value);
+    assert!(
+        matches!(refused, Err(RenderError::Unfit { .. })),
+        "{template} {value:?}: {refused:?}"
+    );
+}
+
 #[test]
 fn a_value_at_the_end_of_the_host_may_have_a_port_and_a_path() {
     for (template, value, address) in [
@@ -119,16 +129,8 @@ fn a_value_that_would_change_the_server_is_refused() {
         "evil/\u{feff}",
     ];
     for value in everywhere {
-        let refused = render("https://${c.host}", value);
-        assert!(
-            matches!(refused, Err(RenderError::Unfit { .. })),
-            "{value:?}: {refused:?}"
-        );
-        let refused = render("${c.url}", &format!("https://{value}"));
-        assert!(
-            matches!(refused, Err(RenderError::Unfit { .. })),
-            "{value:?}: {refused:?}"
-        );
+        refuses("https://${c.host}", value);
+        refuses("${c.url}", &format!("https://{value}"));
     }
     for value in [
         "evil.example/",
@@ -137,16 +139,8 @@ fn a_value_that_would_change_the_server_is_refused() {
         "evil.example:80/x",
         "[::1]",
     ] {
-        let refused = render("https://${c.sub}.provider.example", value);
-        assert!(
-            matches!(refused, Err(RenderError::Unfit { .. })),
-            "{value:?}: {refused:?}"
-        );
-        let refused = render("${c.url}.provider.example", &format!("https://{value}"));
-        assert!(
-            matches!(refused, Err(RenderError::Unfit { .. })),
-            "{value:?}: {refused:?}"
-        );
+        refuses("https://${c.sub}.provider.example", value);
+        refuses("${c.url}.provider.example", &format!("https://{value}"));
     }
     for (template, value) in [
         ("${c.url}", "x.example"),
@@ -160,11 +154,7 @@ fn a_value_that_would_change_the_server_is_refused() {
         ("https://x.example/${c.path}", ".."),
         ("https://x.example/${c.path}/y", "."),
     ] {
-        let refused = render(template, value);
-        assert!(
-            matches!(refused, Err(RenderError::Unfit { .. })),
-            "{template} {value:?}: {refused:?}"
-        );
+        refuses(template, value);
     }
 }
 
@@ -181,8 +171,7 @@ fn an_empty_value_counts_as_missing_and_an_invalid_one_never_selects_another_ser
         render("https://${c.host} || https://x.example", "").as_deref(),
         Ok("https://x.example/")
     );
-    let refused = render("https://${c.host} || https://x.example", "a b");
-    assert!(matches!(refused, Err(RenderError::Unfit { .. })), "{refused:?}");
+    refuses("https://${c.host} || https://x.example", "a b");
 }
 
 #[test]

@@ -8,14 +8,23 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// The ticks after `after`, `count` of them, as text.
-fn ticks(expression: &str, zone: &str, after: &str, count: usize) -> Vec<String> {
-    let schedule = Schedule::parse_cron(expression, Some(zone)).unwrap();
+fn every(text: &str) -> Schedule {
+    Schedule::parse_every(text).unwrap()
+}
+
+fn cron(expression: &str, zone: &str) -> Schedule {
+    Schedule::parse_cron(expression, Some(zone)).unwrap()
+}
+
+/// The ticks in UTC after `after`, `count` of them, as text.
+fn ticks(expression: &str, after: &str, count: usize) -> String {
+    let schedule = cron(expression, "UTC");
     let next = |time: &Timestamp| Some(schedule.next(*time, *time));
     std::iter::successors(next(&at(after)), next)
         .take(count)
         .map(|time| time.to_string())
-        .collect()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]
@@ -27,7 +36,7 @@ fn intervals_are_read_and_shown_as_written() {
         ("every hour", 3600),
         ("month", 2_592_000),
     ] {
-        let schedule = Schedule::parse_every(text).unwrap();
+        let schedule = every(text);
         assert_eq!(schedule.interval(), Some(Duration::from_secs(seconds)));
         assert_eq!(schedule.to_string(), text);
     }
@@ -35,12 +44,8 @@ fn intervals_are_read_and_shown_as_written() {
 
 #[test]
 fn an_invalid_interval_is_refused_with_an_example() {
-    assert!(
-        Schedule::parse_every("now and then")
-            .unwrap_err()
-            .to_string()
-            .contains("every 5 minutes")
-    );
+    let error = Schedule::parse_every("now and then").unwrap_err();
+    assert!(error.to_string().contains("every 5 minutes"), "{error}");
     assert!(matches!(
         Schedule::parse_every("every 29 seconds"),
         Err(ScheduleError::TooOften(_))
@@ -57,13 +62,8 @@ fn a_cron_expression_with_seconds_respects_the_minimum_interval() {
         "5,50 * * * * *",
         "5,50 0,20,40,41 3 * * *",
     ] {
-        assert!(
-            matches!(
-                Schedule::parse_cron(expression, None),
-                Err(ScheduleError::TooOften(_))
-            ),
-            "{expression}"
-        );
+        let error = Schedule::parse_cron(expression, None).unwrap_err();
+        assert!(matches!(error, ScheduleError::TooOften(_)), "{expression}");
     }
     for expression in ["*/30 * * * * *", "15 30 6 * * *", "5,50 */2 * * * *"] {
         assert!(Schedule::parse_cron(expression, None).is_ok(), "{expression}");
@@ -72,54 +72,40 @@ fn a_cron_expression_with_seconds_respects_the_minimum_interval() {
 
 #[test]
 fn missed_ticks_become_one() {
-    let schedule = Schedule::parse_every("every 5 minutes").unwrap();
-    let next = schedule.next(at("2026-01-01T03:17:00Z"), at("2026-01-01T00:01:00Z"));
+    let (schedule, anchor) = (every("every 5 minutes"), at("2026-01-01T00:01:00Z"));
+    let next = schedule.next(at("2026-01-01T03:17:00Z"), anchor);
     assert_eq!(next, at("2026-01-01T03:21:00Z"));
-    assert_eq!(
-        schedule.next(next, at("2026-01-01T00:01:00Z")),
-        at("2026-01-01T03:26:00Z")
-    );
+    assert_eq!(schedule.next(next, anchor), at("2026-01-01T03:26:00Z"));
 }
 
 #[test]
 fn a_cron_schedule_shows_its_zone_and_has_no_interval() {
-    let schedule = Schedule::parse_cron("0 */5 * * * *", Some("Europe/Berlin")).unwrap();
+    let schedule = cron("0 */5 * * * *", "Europe/Berlin");
     assert_eq!(schedule.to_string(), "cron 0 */5 * * * * (Europe/Berlin)");
     assert_eq!(schedule.interval(), None);
-    assert_eq!(
-        Schedule::parse_cron("0 6 * * *", None).unwrap().to_string(),
-        "cron 0 6 * * *"
-    );
+    let without_zone = Schedule::parse_cron("0 6 * * *", None).unwrap();
+    assert_eq!(without_zone.to_string(), "cron 0 6 * * *");
 }
 
 #[test]
 fn five_fields_begin_with_the_minute_and_six_with_the_second() {
-    assert_eq!(
-        ticks("30 6 * * *", "UTC", "2026-01-01", 1),
-        ["2026-01-01T06:30:00Z"]
-    );
-    assert_eq!(
-        ticks("15 30 6 * * *", "UTC", "2026-01-01", 1),
-        ["2026-01-01T06:30:15Z"]
-    );
+    assert_eq!(ticks("30 6 * * *", "2026-01-01", 1), "2026-01-01T06:30:00Z");
+    assert_eq!(ticks("15 30 6 * * *", "2026-01-01", 1), "2026-01-01T06:30:15Z");
 }
 
 #[test]
 fn sunday_is_0_or_7_as_in_unix() {
     // 2026-01-04 was a Sunday.
     for sunday in ["0", "7", "sun", "SUN"] {
-        assert_eq!(
-            ticks(&format!("0 0 * * {sunday}"), "UTC", "2026-01-01", 1),
-            ["2026-01-04T00:00:00Z"],
-            "{sunday}"
-        );
+        let tick = ticks(&format!("0 0 * * {sunday}"), "2026-01-01", 1);
+        assert_eq!(tick, "2026-01-04T00:00:00Z", "{sunday}");
     }
     assert_eq!(
-        ticks("0 0 * * 5-7", "UTC", "2026-01-01", 4).join(" "),
+        ticks("0 0 * * 5-7", "2026-01-01", 4),
         "2026-01-02T00:00:00Z 2026-01-03T00:00:00Z 2026-01-04T00:00:00Z 2026-01-09T00:00:00Z"
     );
     assert_eq!(
-        ticks("0 0 * * 1-5/2", "UTC", "2026-01-03", 3).join(" "),
+        ticks("0 0 * * 1-5/2", "2026-01-03", 3),
         "2026-01-05T00:00:00Z 2026-01-07T00:00:00Z 2026-01-09T00:00:00Z"
     );
 }
@@ -128,7 +114,7 @@ fn sunday_is_0_or_7_as_in_unix() {
 fn a_day_of_month_or_a_day_of_week_is_enough() {
     // The 13th, and Fridays: the 2nd, 9th, 16th…
     assert_eq!(
-        ticks("0 0 13 * 5", "UTC", "2026-01-03", 3).join(" "),
+        ticks("0 0 13 * 5", "2026-01-03", 3),
         "2026-01-09T00:00:00Z 2026-01-13T00:00:00Z 2026-01-16T00:00:00Z"
     );
 }
@@ -145,20 +131,16 @@ fn an_invalid_cron_expression_is_refused() {
         "@daily",
         "0 0 * * mon#1",
     ] {
-        assert!(
-            matches!(Schedule::parse_cron(text, None), Err(ScheduleError::Cron(..))),
-            "{text}"
-        );
+        let error = Schedule::parse_cron(text, None).unwrap_err();
+        assert!(matches!(error, ScheduleError::Cron(..)), "{text}");
     }
     assert!(matches!(
         Schedule::parse_cron("0 0 * * *", Some("Mars/Base")),
         Err(ScheduleError::Zone(_))
     ));
     for never in ["0 0 30 2 *", "0 0 31 4,6,9,11 *", "* * 30,31 2 ?"] {
-        assert!(
-            matches!(Schedule::parse_cron(never, None), Err(ScheduleError::Never(_))),
-            "{never}"
-        );
+        let error = Schedule::parse_cron(never, None).unwrap_err();
+        assert!(matches!(error, ScheduleError::Never(_)), "{never}");
     }
     let long = "0,".repeat(200) + "0 * * * *";
     assert!(matches!(
@@ -187,7 +169,7 @@ fn a_clock_that_is_far_wrong_does_not_end_a_schedule() {
     ] {
         let time = Timestamp::from_micros(time);
         for zone in ["UTC", "Pacific/Apia", "America/New_York"] {
-            let cron = Schedule::parse_cron("30 2 * * *", Some(zone)).unwrap();
+            let cron = cron("30 2 * * *", zone);
             let next = cron.next(time, time);
             assert!(
                 next.since(time) <= 2 * Timestamp::DAY && (next > time || time.as_micros() == i64::MAX),
@@ -195,7 +177,7 @@ fn a_clock_that_is_far_wrong_does_not_end_a_schedule() {
             );
             let _ = cron.jittered(time, 7);
         }
-        let every = Schedule::parse_every("every 5 minutes").unwrap();
+        let every = every("every 5 minutes");
         for anchor in [i64::MIN, 0, i64::MAX] {
             let next = every.next(time, Timestamp::from_micros(anchor));
             assert!(next.since(time) <= 300 * Timestamp::SECOND, "{time} {anchor}");
@@ -254,7 +236,7 @@ proptest! {
 
     #[test]
     fn interval_ticks_are_strictly_after_and_on_the_grid(after in moment(), anchor in moment(), minutes in 1..100_000_u32) {
-        let schedule = Schedule::parse_every(&format!("every {minutes} minutes")).unwrap();
+        let schedule = every(&format!("every {minutes} minutes"));
         let interval = schedule.interval().unwrap();
         let next = schedule.next(after, anchor);
         prop_assert!(next > after);
@@ -265,7 +247,7 @@ proptest! {
 
     #[test]
     fn cron_ticks_are_strictly_after_and_none_is_skipped(after in moment(), expression in expression(), zone in zone(), part in 0.0..1.0_f64) {
-        let schedule = Schedule::parse_cron(expression, Some(zone)).unwrap();
+        let schedule = cron(expression, zone);
         let next = schedule.next(after, after);
         prop_assert!(next > after);
         // From any moment before the next tick the next tick is the same.
@@ -276,8 +258,8 @@ proptest! {
 
     #[test]
     fn the_offset_is_stable_and_short(next in moment(), seed: u64, minutes in 1..10_000_u32, expression in expression()) {
-        let every = Schedule::parse_every(&format!("every {minutes} minutes")).unwrap();
-        let cron = Schedule::parse_cron(expression, None).unwrap();
+        let every = every(&format!("every {minutes} minutes"));
+        let cron = cron(expression, "UTC");
         let offset = every.jittered(next, seed).since(next);
         prop_assert!(offset <= (minutes * 6 * Timestamp::SECOND).min(60 * Timestamp::SECOND));
         prop_assert_eq!(every.jittered(next, seed).since(next), offset);
@@ -290,7 +272,7 @@ proptest! {
 
 #[test]
 fn a_thousand_connections_are_spread() {
-    let schedule = Schedule::parse_every("every 5 minutes").unwrap();
+    let schedule = every("every 5 minutes");
     let start = at("2026-01-01");
     let distinct: std::collections::BTreeSet<_> =
         (0..1000).map(|seed| schedule.jittered(start, seed)).collect();

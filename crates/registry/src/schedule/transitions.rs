@@ -220,45 +220,36 @@ fn cron_keeps_its_rule_over_every_transition_of_every_zone() {
 
 #[test]
 fn an_hourly_expression_also_ticks_in_the_repeated_hour() {
-    let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-    let berlin = Tz::Europe__Berlin;
-    // Berlin, 2026-10-25: 03:00 becomes 02:00 at 01:00 UTC.
-    assert_eq!(
-        scheduled(
+    // In Berlin, 03:00 becomes 02:00 at 01:00 UTC on 2026-10-25, and 02:00 becomes 03:00 at 01:00 UTC on 2026-03-29.
+    for (expression, from, to, ticks) in [
+        (
             "*/30 * * * *",
-            berlin,
-            at("2026-10-25T01:02:00Z"),
-            at("2026-10-25T02:00:00Z")
+            "2026-10-25T01:02:00Z",
+            "2026-10-25T02:00:00Z",
+            ["2026-10-25T01:30:00Z", "2026-10-25T02:00:00Z"],
         ),
-        [at("2026-10-25T01:30:00Z"), at("2026-10-25T02:00:00Z")]
-    );
-    // Once a day is once a day.
-    assert_eq!(
-        scheduled(
+        // Once a day is once a day.
+        (
             "30 2 * * *",
-            berlin,
-            at("2026-10-24T12:00:00Z"),
-            at("2026-10-26T12:00:00Z")
+            "2026-10-24T12:00:00Z",
+            "2026-10-26T12:00:00Z",
+            ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"],
         ),
-        [at("2026-10-25T00:30:00Z"), at("2026-10-26T01:30:00Z")]
-    );
-    // Berlin, 2026-03-29: 02:00 becomes 03:00 at 01:00 UTC.
-    assert_eq!(
-        scheduled(
+        (
             "30 2 * * *",
-            berlin,
-            at("2026-03-28T12:00:00Z"),
-            at("2026-03-30T12:00:00Z")
+            "2026-03-28T12:00:00Z",
+            "2026-03-30T12:00:00Z",
+            ["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"],
         ),
-        [at("2026-03-29T01:00:00Z"), at("2026-03-30T00:30:00Z")]
-    );
-    assert_eq!(
-        scheduled(
+        (
             "30 * * * *",
-            berlin,
-            at("2026-03-29T00:00:00Z"),
-            at("2026-03-29T02:00:00Z")
+            "2026-03-29T00:00:00Z",
+            "2026-03-29T02:00:00Z",
+            ["2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"],
         ),
-        [at("2026-03-29T00:30:00Z"), at("2026-03-29T01:30:00Z")]
-    );
+    ] {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let scheduled = scheduled(expression, Tz::Europe__Berlin, at(from), at(to));
+        assert_eq!(scheduled, ticks.map(at), "{expression} from {from}");
+    }
 }

@@ -24,7 +24,6 @@ use crate::placement;
 use crate::provider::{AuthMode, Provider};
 use crate::source::Report;
 use crate::sync::Sync;
-use crate::template::{JsonTemplate, Template};
 
 /// Returns the provider. It must be dropped if the report has an error or says that the entry is not supported.
 pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &Report<'_>) -> Provider {
@@ -58,13 +57,9 @@ pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &Report<'
     let pairs = headers.iter().chain(&query).map(|(_, value)| value);
     let texts = addresses.chain(pairs);
     fields::note_added(&mut connection_config, &texts);
-    let in_body = body
-        .iter()
-        .flat_map(|(_, value)| JsonTemplate::placeholders(value));
-    let mut placeholders = texts.flat_map(Template::placeholders).chain(in_body);
     // An integration may itself say where requests contain the key.
     let placed = integration_config.contains_key(placement::KEY_NAME);
-    if auth == AuthMode::ApiKey && !placed && !placeholders.any(placement::is_key) {
+    if auth == AuthMode::ApiKey && !placed && !placement::contain_key(texts, &body) {
         proxy.doubt(
             "no header, parameter, body or address contains ${apiKey}, so no request would be authorized",
         );

@@ -45,7 +45,9 @@ pub use reserved::{RESERVED, RESERVED_BELOW, is_reserved, is_reserved_below};
 pub use response::{ErrorInBody, ErrorRules, RetryRules, WaitInBody};
 pub use schedule::{Schedule, ScheduleError};
 pub use shape::json_schema;
-pub use sync::{BoundFormat, ListRequest, Lookback, Reread, Sync, Undated, Unfinished, Window};
+pub use sync::{
+    Beyond, BoundFormat, Inclusive, ListRequest, Lookback, Reread, Sync, Undated, Unfinished, Window,
+};
 pub use tables_page::tables_page;
 pub use template::{
     JsonTemplate, Lookup, MAX_RENDERED, MAX_TEMPLATE, RenderError, Template, TemplateError, now_value,

@@ -39,9 +39,14 @@ pub(crate) fn base_url(of_the_file: Template, integration_config: &Fields) -> Te
     }
 }
 
-/// Whether a placeholder contains the key of `auth_mode: API_KEY`.
-pub(crate) fn is_key(placeholder: &str) -> bool {
-    matches!(placeholder, "apiKey" | "credentials.apiKey")
+/// Whether one of the templates, or the body, contains the key of `auth_mode: API_KEY`.
+pub(crate) fn contain_key<'a>(
+    templates: impl Iterator<Item = &'a Template>,
+    body: &'a [(String, JsonTemplate)],
+) -> bool {
+    let in_body = body.iter().flat_map(|(_, value)| value.placeholders());
+    let mut placeholders = templates.flat_map(Template::placeholders).chain(in_body);
+    placeholders.any(|name| matches!(name, "apiKey" | "credentials.apiKey"))
 }
 
 impl Provider {
@@ -111,14 +116,6 @@ impl Provider {
     pub fn is_placed_by_name(&self) -> bool {
         let field = self.integration_config.get(KEY_NAME);
         let pairs = self.headers.iter().chain(&self.query).map(|(_, value)| value);
-        let in_body = self
-            .body
-            .iter()
-            .flat_map(|(_, value)| JsonTemplate::placeholders(value));
-        let mut placeholders = pairs
-            .chain(self.addresses())
-            .flat_map(Template::placeholders)
-            .chain(in_body);
-        field.is_some_and(|field| !field.optional) && !placeholders.any(is_key)
+        field.is_some_and(|field| !field.optional) && !contain_key(pairs.chain(self.addresses()), &self.body)
     }
 }

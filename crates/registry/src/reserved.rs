@@ -62,14 +62,16 @@ pub const RESERVED_BELOW: [&str; 2] = ["connect", "verify"];
 
 /// Whether a first segment is reserved, ignoring case.
 pub fn is_reserved(segment: &str) -> bool {
-    RESERVED
-        .iter()
-        .any(|reserved| reserved.eq_ignore_ascii_case(segment))
+    contains(&RESERVED, segment)
 }
 
 /// Whether a segment below an integration is reserved, ignoring case.
 pub fn is_reserved_below(segment: &str) -> bool {
-    RESERVED_BELOW
+    contains(&RESERVED_BELOW, segment)
+}
+
+fn contains(reserved: &[&str], segment: &str) -> bool {
+    reserved
         .iter()
         .any(|reserved| reserved.eq_ignore_ascii_case(segment))
 }

@@ -27,34 +27,21 @@ enum Ticks {
 
 /// The text is not a schedule. The message says what one looks like.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ScheduleError {
-    /// The text is not an interval.
-    #[error(
-        "{0:?} is not an interval: write \"every 5 minutes\" (seconds, minutes, hours, days, weeks), \"every hour\", \"every day\", \
-         \"every week\", \"every month\" (30 days), \"every half day\", \"every half hour\" or \"every quarter hour\""
-    )]
-    Interval(String),
-    /// The interval is shorter than 30 seconds, which is Nango's limit too.
-    #[error("{0:?} is too often: 30 seconds is the least")]
-    TooOften(String),
-    /// The interval is longer than a year.
-    #[error("{0:?} is too seldom: 366 days is the most")]
-    TooSeldom(String),
-    /// The text is not a cron expression; the second part says why.
-    #[error(
-        "{0:?} is no cron expression: {1}. Write five fields (minute, hour, day of month, month, day of week) or six with seconds \
-         first, such as \"*/5 * * * *\"; Sunday is 0 or 7"
-    )]
-    Cron(String, String),
-    /// The time zone is not in the IANA database.
-    #[error("{0:?} is no time zone: write one of the IANA names, such as Europe/Berlin or UTC")]
-    Zone(String),
-    /// The cron expression never matches, such as one for 30 February.
-    #[error("{0:?} never comes")]
-    Never(String),
+#[error("{0}")]
+pub struct ScheduleError(String);
+
+fn too_often(text: &str) -> ScheduleError {
+    ScheduleError(format!("{text:?} is too often: 30 seconds is the least"))
 }
 
-/// The shortest interval.
+fn no_cron(expression: &str, why: &str) -> ScheduleError {
+    ScheduleError(format!(
+        "{expression:?} is no cron expression: {why}. Write five fields (minute, hour, day of month, month, day of week) or six with \
+         seconds first, such as \"*/5 * * * *\"; Sunday is 0 or 7"
+    ))
+}
+
+/// The shortest interval, which is Nango's limit too.
 const LEAST: Duration = Duration::from_secs(30);
 /// How many ticks of a cron expression with seconds are compared: two a minute for more than an hour.
 const TICKS_LOOKED_AT: u32 = 150;
@@ -73,12 +60,19 @@ impl Schedule {
     pub fn parse_every(text: &str) -> Result<Self, ScheduleError> {
         let text = text.trim();
         let length = text.strip_prefix("every ").unwrap_or(text);
-        let interval = duration::parse(length).ok_or_else(|| ScheduleError::Interval(text.to_owned()))?;
+        let interval = duration::parse(length).ok_or_else(|| {
+            ScheduleError(format!(
+                "{text:?} is not an interval: write \"every 5 minutes\" (seconds, minutes, hours, days, weeks), \"every hour\", \"every \
+                 day\", \"every week\", \"every month\" (30 days), \"every half day\", \"every half hour\" or \"every quarter hour\""
+            ))
+        })?;
         if interval < LEAST {
-            return Err(ScheduleError::TooOften(text.to_owned()));
+            return Err(too_often(text));
         }
         if interval > MOST {
-            return Err(ScheduleError::TooSeldom(text.to_owned()));
+            return Err(ScheduleError(format!(
+                "{text:?} is too seldom: 366 days is the most"
+            )));
         }
         Ok(Self {
             text: text.to_owned(),
@@ -95,21 +89,21 @@ impl Schedule {
         let expression = expression.trim();
         if expression.len() > LONGEST_EXPRESSION {
             let why = format!("it is longer than {LONGEST_EXPRESSION} bytes");
-            let shown = expression.chars().take(40).collect();
-            return Err(ScheduleError::Cron(shown, why));
+            let shown: String = expression.chars().take(40).collect();
+            return Err(no_cron(&shown, &why));
         }
         let cron = Cron::parse(expression, timezone)?;
         let zone = timezone.map(|zone| format!(" ({zone})")).unwrap_or_default();
         let text = format!("cron {expression}{zone}");
         let Some(mut last) = cron.next(DateTime::UNIX_EPOCH) else {
-            return Err(ScheduleError::Never(expression.to_owned()));
+            return Err(ScheduleError(format!("{expression:?} never comes")));
         };
         // Three ticks in a minute are too many anyway; with two a minute, an hour of ticks shows how close they can be.
         let names_seconds = expression.split_whitespace().count() == 6;
         for _ in 0..if names_seconds { TICKS_LOOKED_AT } else { 0 } {
             let Some(next) = cron.next(last) else { break };
             if (next - last).to_std().is_ok_and(|apart| apart < LEAST) {
-                return Err(ScheduleError::TooOften(expression.to_owned()));
+                return Err(too_often(expression));
             }
             last = next;
         }

@@ -89,9 +89,7 @@ pub struct Window {
     #[serde(default)]
     pub format: BoundFormat,
     /// Whether records exactly at the upper bound (with dates: on that day) are included; the lower bound always is. Needed with `to`.
-    #[serde(default, rename = "inclusive", deserialize_with = "includes_upper_bound")]
-    #[schemars(with = "Inclusive")]
-    pub to_inclusive: bool,
+    pub inclusive: Option<Inclusive>,
     /// The width of a slice of the backfill; 7 days if left out.
     #[serde(default = "default_step", deserialize_with = "duration::read")]
     #[schemars(with = "LengthOfTime")]
@@ -113,9 +111,7 @@ pub struct Window {
     #[schemars(with = "LengthOfTime")]
     pub retention: Duration,
     /// How the provider reports that a range begins before its retention.
-    #[serde(default, deserialize_with = "code_beyond")]
-    #[schemars(with = "Beyond")]
-    pub beyond_retention: Option<String>,
+    pub beyond_retention: Option<Beyond>,
     /// How far back the provider keeps records in any case, if `retention` is not sure; the longest `lookback` if left out. A 400 for
     /// a range that begins before that makes the sync ask for a narrower range.
     #[serde(default, deserialize_with = "duration::read")]
@@ -151,27 +147,23 @@ pub enum BoundFormat {
 }
 
 /// Which bounds a range includes.
-#[derive(PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Inclusive {
+pub enum Inclusive {
+    /// Both.
     Both,
+    /// The lower bound.
     Lower,
 }
 
-fn includes_upper_bound<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Inclusive::deserialize(deserializer).map(|bounds| bounds == Inclusive::Both)
-}
-
 /// How the provider reports that a range begins before its retention.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-struct Beyond {
+pub struct Beyond {
     /// The error code.
-    code: Scalar,
-}
-
-fn code_beyond<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Beyond::deserialize(deserializer).map(|beyond| Some(beyond.code.0))
+    #[serde(deserialize_with = "written::text")]
+    #[schemars(with = "Scalar")]
+    pub code: String,
 }
 
 impl Window {
@@ -183,7 +175,7 @@ impl Window {
         }
         if let (Some(name), Some(to)) = (&self.to, to) {
             // `to` itself belongs to the next range. Where the provider includes its bound, the bound is one unit less.
-            let last = if self.to_inclusive {
+            let last = if self.inclusive == Some(Inclusive::Both) {
                 to.minus(self.granularity())
             } else {
                 to

@@ -1,6 +1,6 @@
 //! The built-in provider files.
 
-use registry::{AuthMode, BoundFormat, ListEnd, OffsetStep, PageBy, Paginate, Registry};
+use registry::{AuthMode, BoundFormat, Inclusive, ListEnd, OffsetStep, PageBy, Paginate, Registry};
 
 /// Returns the folder of the files.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../integrations");
@@ -67,7 +67,7 @@ fn messages_are_read_by_days_newest_first() {
     let sync = twilio.syncs.get("twilio-messages").unwrap();
     let window = sync.window.as_ref().unwrap();
     assert_eq!(window.format, BoundFormat::Date);
-    assert!(window.to_inclusive);
+    assert_eq!(window.inclusive, Some(Inclusive::Both));
     assert_eq!(window.beyond_retention, None);
     assert_eq!(window.shortest_retention, 7 * domain::Timestamp::DAY);
     assert!(sync.newest_first && sync.track_deletes);

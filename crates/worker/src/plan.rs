@@ -136,7 +136,7 @@ fn ceil(window: &Window, time: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use registry::BoundFormat;
+    use registry::{BoundFormat, Inclusive};
 
     use super::*;
 
@@ -146,7 +146,7 @@ mod tests {
             from: Some("DateSent>".to_owned()),
             to: Some("DateSent<".to_owned()),
             format,
-            to_inclusive: true,
+            inclusive: Some(Inclusive::Both),
             step: step_days * Timestamp::DAY,
             longest: None,
             parallel: 8,

@@ -130,7 +130,7 @@ fn input(mut input: Input, report: &Report<'_>) -> Input {
     }
     fields::pattern(&mut input.pattern, &report.at("pattern"));
     let (example, default_value) = (input.example.take(), input.default_value.take());
-    let mut typed = |key: &str, value| {
+    let typed = |key: &str, value| {
         let checked = input.check(value);
         let checked = checked.map_err(|error| format!("breaks the input's own rule: it {error}"));
         report.at(key).take(checked)

@@ -138,7 +138,7 @@ fn bounds(window: &Window, order: Order, report: &Report<'_>) {
     if window.from.is_some() && !report.has("format") {
         report.error("\"format\" is missing: say how bounds are written");
     }
-    if window.to.is_some() && !report.has("inclusive") {
+    if window.to.is_some() && window.inclusive.is_none() {
         report.error("\"inclusive\" is missing: say whether records at the upper bound are included");
     }
     match (&window.from, &window.to) {

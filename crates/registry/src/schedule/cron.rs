@@ -9,7 +9,7 @@ use std::str::FromStr;
 use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::{GapInfo, Tz};
 
-use super::ScheduleError;
+use super::{ScheduleError, no_cron};
 
 #[derive(Debug, Clone)]
 pub(super) struct Cron {
@@ -23,8 +23,12 @@ pub(super) struct Cron {
 impl Cron {
     pub(super) fn parse(expression: &str, timezone: Option<&str>) -> Result<Self, ScheduleError> {
         let zone = timezone.unwrap_or("UTC");
-        let zone = Tz::from_str(zone).map_err(|_| ScheduleError::Zone(zone.to_owned()))?;
-        let wrong = |why: String| ScheduleError::Cron(expression.to_owned(), why);
+        let zone = Tz::from_str(zone).map_err(|_| {
+            ScheduleError(format!(
+                "{zone:?} is no time zone: write one of the IANA names, such as Europe/Berlin or UTC"
+            ))
+        })?;
+        let wrong = |why: String| no_cron(expression, &why);
         let fields: Vec<&str> = expression.split_whitespace().collect();
         let (second, [minute, hour, day, month, weekday]) = match *fields.as_slice() {
             [minute, hour, day, month, weekday] => ("0", [minute, hour, day, month, weekday]),

@@ -46,10 +46,8 @@ fn intervals_are_read_and_shown_as_written() {
 fn an_invalid_interval_is_refused_with_an_example() {
     let error = Schedule::parse_every("now and then").unwrap_err();
     assert!(error.to_string().contains("every 5 minutes"), "{error}");
-    assert!(matches!(
-        Schedule::parse_every("every 29 seconds"),
-        Err(ScheduleError::TooOften(_))
-    ));
+    let error = Schedule::parse_every("every 29 seconds").unwrap_err();
+    assert!(error.to_string().contains("is too often"), "{error}");
     assert!(Schedule::parse_every("30s").is_ok());
 }
 
@@ -63,7 +61,7 @@ fn a_cron_expression_with_seconds_respects_the_minimum_interval() {
         "5,50 0,20,40,41 3 * * *",
     ] {
         let error = Schedule::parse_cron(expression, None).unwrap_err();
-        assert!(matches!(error, ScheduleError::TooOften(_)), "{expression}");
+        assert!(error.to_string().contains("is too often"), "{error}");
     }
     for expression in ["*/30 * * * * *", "15 30 6 * * *", "5,50 */2 * * * *"] {
         assert!(Schedule::parse_cron(expression, None).is_ok(), "{expression}");
@@ -132,21 +130,17 @@ fn an_invalid_cron_expression_is_refused() {
         "0 0 * * mon#1",
     ] {
         let error = Schedule::parse_cron(text, None).unwrap_err();
-        assert!(matches!(error, ScheduleError::Cron(..)), "{text}");
+        assert!(error.to_string().contains("is no cron expression"), "{error}");
     }
-    assert!(matches!(
-        Schedule::parse_cron("0 0 * * *", Some("Mars/Base")),
-        Err(ScheduleError::Zone(_))
-    ));
+    let error = Schedule::parse_cron("0 0 * * *", Some("Mars/Base")).unwrap_err();
+    assert!(error.to_string().contains("is no time zone"), "{error}");
     for never in ["0 0 30 2 *", "0 0 31 4,6,9,11 *", "* * 30,31 2 ?"] {
         let error = Schedule::parse_cron(never, None).unwrap_err();
-        assert!(matches!(error, ScheduleError::Never(_)), "{never}");
+        assert!(error.to_string().contains("never comes"), "{error}");
     }
     let long = "0,".repeat(200) + "0 * * * *";
-    assert!(matches!(
-        Schedule::parse_cron(&long, None),
-        Err(ScheduleError::Cron(..))
-    ));
+    let error = Schedule::parse_cron(&long, None).unwrap_err();
+    assert!(error.to_string().contains("is no cron expression"), "{error}");
 }
 
 #[test]

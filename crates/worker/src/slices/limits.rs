@@ -52,7 +52,8 @@ impl Reader<'_> {
     fn names_retention(&self, failure: &Failure) -> bool {
         let code = provider_error(failure).and_then(|error| error.code.as_ref());
         let window = self.context.window();
-        code.is_some() && code == window.and_then(|window| window.beyond_retention.as_ref())
+        let beyond = window.and_then(|window| window.beyond_retention.as_ref());
+        code.is_some() && code == beyond.map(|beyond| &beyond.code)
     }
 
     fn may_begin_too_early(&self, failure: &Failure) -> bool {

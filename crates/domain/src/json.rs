@@ -14,7 +14,7 @@ pub(crate) use self::text::write_text;
 use self::text::{find_end, unescape};
 
 /// How deep the values of a record may be nested. Most clients read no deeper, like serde_json.
-pub(crate) const MAX_DEPTH: usize = 120;
+const MAX_DEPTH: usize = 120;
 /// How many names one object of a record may have, since sorting takes memory for each of them.
 const MAX_NAMES: usize = 100_000;
 
@@ -88,7 +88,7 @@ pub fn repaired_json(body: &[u8]) -> Result<String, JsonError> {
 
 /// The order of names in a copied object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Names {
+enum Names {
     AsSent,
     /// Sorted by bytes, with only the last of equal names, so that equal objects are equal text.
     Sorted,
@@ -226,8 +226,15 @@ impl<'a> JsonReader<'a> {
         }
     }
 
+    /// Returns the next value as strict JSON without spaces, its names sorted.
+    pub(crate) fn copied(&mut self) -> Result<String, JsonError> {
+        let mut text = String::new();
+        self.copy(&mut text, Names::Sorted, MAX_DEPTH)?;
+        Ok(text)
+    }
+
     /// Copies the next value to the end of `out` as strict JSON without spaces.
-    pub(crate) fn copy(&mut self, out: &mut String, names: Names, depth: usize) -> Result<(), JsonError> {
+    fn copy(&mut self, out: &mut String, names: Names, depth: usize) -> Result<(), JsonError> {
         let inner = |depth: usize| depth.checked_sub(1).ok_or(JsonError::TooDeep);
         match self.kind()? {
             JsonKind::Object => self.copy_object(out, names, inner(depth)?),
@@ -270,7 +277,7 @@ impl<'a> JsonReader<'a> {
             .map(|(name, place)| (name, value(place.start, place.end)));
         match names {
             Names::AsSent => write_object(out, fields),
-            Names::Sorted => write_object(out, sorted(fields.collect()).into_iter()),
+            Names::Sorted => write_object(out, sorted(fields.collect())),
         }
         Ok(())
     }
@@ -350,15 +357,18 @@ fn sorted<'f>(mut fields: Vec<(Cow<'f, str>, &'f str)>) -> Vec<(Cow<'f, str>, &'
 }
 
 /// Writes an object whose values are already JSON.
-pub(crate) fn write_object<'f>(out: &mut String, fields: impl Iterator<Item = (Cow<'f, str>, &'f str)>) {
+pub(crate) fn write_object(
+    out: &mut String,
+    fields: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+) {
     out.push('{');
-    for (index, (name, value)) in fields.enumerate() {
+    for (index, (name, value)) in fields.into_iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
-        write_text(&name, out);
+        write_text(name.as_ref(), out);
         out.push(':');
-        out.push_str(value);
+        out.push_str(value.as_ref());
     }
     out.push('}');
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// A name violates a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,9 +48,16 @@ fn word(c: char) -> bool {
 }
 
 macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        name!(
+            $(#[$doc])*
+            $name, 255, "1 to 255 letters, digits, _ or -",
+            |text| text.chars().all(word)
+        );
+    };
     ($(#[$doc:meta])* $name:ident, $max:literal, $rule:literal, |$text:ident| $valid:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub struct $name(String);
 
         impl $name {
@@ -103,12 +110,6 @@ macro_rules! name {
             }
         }
 
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
-            }
-        }
-
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
@@ -142,23 +143,26 @@ name!(
 );
 name!(
     /// The name of a provider, which is that of its file.
-    ProviderName, 255, "1 to 255 letters, digits, _ or -",
-    |text| text.chars().all(word)
+    ProviderName
 );
 name!(
     /// The name of a sync of a provider, such as `twilio-messages`.
-    SyncName, 255, "1 to 255 letters, digits, _ or -",
-    |text| text.chars().all(word)
+    SyncName
 );
 name!(
     /// The name of an action of a provider, such as `send-message`.
-    ActionName, 255, "1 to 255 letters, digits, _ or -",
-    |text| text.chars().all(word)
+    ActionName
 );
 name!(
     /// The name of a variant of a sync; every connection has `base`.
-    Variant, 255, "1 to 255 letters, digits, _ or -",
-    |text| text.chars().all(word)
+    Variant
+);
+name!(
+    /// The beginning of a run's id, in either case.
+    RunIdPrefix, 36, "`run_` and 1 to 32 hexadecimal digits",
+    |text| text.strip_prefix("run_").is_some_and(|digits| {
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 );
 name!(
     /// The name of a model, such as `Message`.

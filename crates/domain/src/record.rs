@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use self::cell::Cell;
 pub use self::key::{MAX_KEY_BYTES, is_shortened, stored_key};
-use crate::json::{JsonError, JsonKind, JsonReader, MAX_DEPTH, Names, write_object};
+use crate::json::{JsonError, JsonKind, JsonReader, write_object};
 use crate::{Column, Model, Timestamp};
 
 /// The value of one column.
@@ -86,8 +86,6 @@ pub enum RecordError {
 #[derive(Debug)]
 pub struct RecordReader {
     columns: Vec<Column>,
-    /// The path of each column with dots, which is the name of a misfit in `_extra`.
-    paths: Vec<String>,
     key: usize,
     key_field: String,
     fields: Fields,
@@ -123,18 +121,17 @@ impl RecordReader {
     /// Returns a reader for `model`.
     pub fn new(model: &Model) -> Self {
         let mut fields = Fields::default();
-        let mut paths = Vec::new();
+        let mut columns = Vec::new();
         for (index, (name, column)) in model.columns.iter().enumerate() {
-            let path = match column.path.as_slice() {
-                [] => vec![name.as_str().to_owned()],
-                path => path.to_vec(),
-            };
-            fields.add(&path, index);
-            paths.push(path.join("."));
+            let mut column = column.clone();
+            if column.path.is_empty() {
+                column.path.push(name.to_string());
+            }
+            fields.add(&column.path, index);
+            columns.push(column);
         }
         Self {
-            columns: model.columns.values().cloned().collect(),
-            paths,
+            columns,
             key: model.key_index(),
             key_field: model.key.as_str().to_owned(),
             fields,
@@ -169,14 +166,8 @@ impl RecordReader {
     fn try_read(&self, json: &mut JsonReader<'_>) -> Result<Result<Record, RecordError>, JsonError> {
         match json.kind()? {
             JsonKind::Object => {}
-            JsonKind::List => {
-                json.skip()?;
-                return Ok(Err(RecordError::NotAnObject));
-            }
-            JsonKind::Scalar => {
-                json.scalar()?;
-                return Ok(Err(RecordError::NotAnObject));
-            }
+            JsonKind::List => return json.skip().map(|()| Err(RecordError::NotAnObject)),
+            JsonKind::Scalar => return json.scalar().map(|_| Err(RecordError::NotAnObject)),
         }
         let mut draft = Draft {
             values: vec![Value::Null; self.columns.len()],
@@ -185,7 +176,7 @@ impl RecordReader {
         };
         json.object(|json, name| {
             let Some(field) = self.fields.within.get(name.as_ref()) else {
-                let value = copied(json)?;
+                let value = json.copied()?;
                 draft.extra.insert(name, value);
                 return Ok::<_, JsonError>(());
             };
@@ -194,7 +185,7 @@ impl RecordReader {
             }
             // The object is also kept whole, since its parts are hard to understand on their own.
             let begin = json.position();
-            let whole = copied(json)?;
+            let whole = json.copied()?;
             draft.extra.insert(name, whole);
             json.rewind(begin);
             field.clear(&mut draft);
@@ -220,7 +211,7 @@ impl RecordReader {
         }
         json.rewind(begin);
         if json.kind()? != JsonKind::Object {
-            return copied(json).map(drop);
+            return json.copied().map(drop);
         }
         json.object(|json, name| match field.within.get(name.as_ref()) {
             Some(inner) => self.read_field(inner, json, draft),
@@ -229,13 +220,15 @@ impl RecordReader {
     }
 
     fn place(&self, index: usize, cell: &Cell<'_>, draft: &mut Draft<'_>) {
-        let (Some(column), Some(path)) = (self.columns.get(index), self.paths.get(index)) else {
+        let Some(column) = self.columns.get(index) else {
             return;
         };
+        // The name of a misfit in `_extra`.
+        let path = || column.path.join(".");
         // The last of duplicate names counts.
         if draft.misfits.iter().any(|misfit| misfit.column == index) {
             draft.misfits.retain(|misfit| misfit.column != index);
-            draft.extra.remove(path.as_str());
+            draft.extra.remove(path().as_str());
         }
         match cell.fit(column) {
             Ok(value) => draft.set(index, value),
@@ -245,7 +238,7 @@ impl RecordReader {
                     column: index,
                     reason,
                 });
-                draft.extra.insert(Cow::Owned(path.clone()), cell.to_json());
+                draft.extra.insert(Cow::Owned(path()), cell.to_json());
             }
         }
     }
@@ -272,10 +265,7 @@ impl RecordReader {
         }
         let extra = (!extra.is_empty()).then(|| {
             let mut text = String::new();
-            let fields = extra
-                .iter()
-                .map(|(name, value)| (Cow::Borrowed(name.as_ref()), value.as_str()));
-            write_object(&mut text, fields);
+            write_object(&mut text, extra.iter());
             text
         });
         let hash = self.hash(&values, extra.as_deref());
@@ -300,9 +290,9 @@ impl RecordReader {
             match value {
                 Value::Null => text(0, ""),
                 Value::Text(value) => text(1, value),
-                Value::Integer(value) => text(2, itoa(*value).as_str()),
+                Value::Integer(value) => text(2, &value.to_string()),
                 Value::Boolean(value) => text(3, if *value { "1" } else { "0" }),
-                Value::Timestamp(value) => text(4, itoa(value.as_micros()).as_str()),
+                Value::Timestamp(value) => text(4, &value.as_micros().to_string()),
                 Value::Decimal(value) => text(5, value),
                 Value::Json(value) => text(6, value),
             }
@@ -312,17 +302,6 @@ impl RecordReader {
         }
         i64::from_ne_bytes(hasher.finish().to_ne_bytes())
     }
-}
-
-fn itoa(number: i64) -> String {
-    number.to_string()
-}
-
-/// Returns the next value as JSON with sorted names.
-fn copied(json: &mut JsonReader<'_>) -> Result<String, JsonError> {
-    let mut text = String::new();
-    json.copy(&mut text, Names::Sorted, MAX_DEPTH)?;
-    Ok(text)
 }
 
 struct Draft<'a> {

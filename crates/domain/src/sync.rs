@@ -1,14 +1,13 @@
 //! Syncs of connections, their runs, and the slices that their backfills still have to read.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
     ConnectionId, ConnectionName, EnvironmentId, Id, IdKind, IntegrationKey, Problem, ProviderName, RowId,
-    SyncName, Timestamp, Variant,
+    RunIdPrefix, SyncName, Timestamp, Variant,
 };
 
 /// A sync's row number.
@@ -194,34 +193,6 @@ impl Default for RunFilter {
             before: None,
             id_prefix: None,
         }
-    }
-}
-
-/// The beginning of a run's id: `run_` and 1 to 32 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunIdPrefix(String);
-
-/// The text is not a [`RunIdPrefix`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be `run_` and 1 to 32 hexadecimal digits")]
-pub struct RunIdPrefixError;
-
-impl RunIdPrefix {
-    /// The text, in lower case.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for RunIdPrefix {
-    type Err = RunIdPrefixError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.strip_prefix("run_").unwrap_or_default();
-        let valid = (1..=32).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        valid
-            .then(|| Self(text.to_ascii_lowercase()))
-            .ok_or(RunIdPrefixError)
     }
 }
 

@@ -31,7 +31,7 @@ impl Timestamp {
     /// One second.
     pub const SECOND: Duration = Duration::from_secs(1);
     /// One day of UTC.
-    pub const DAY: Duration = Duration::from_secs(MICROS_PER_DAY.unsigned_abs() / 1_000_000);
+    pub const DAY: Duration = Duration::from_hours(24);
     /// How far the clocks of two machines may differ. A stored time that is further ahead was written by a wrong clock.
     pub const CLOCK_SKEW: Duration = Duration::from_mins(1);
 
@@ -92,15 +92,7 @@ impl Timestamp {
         let unit = i64::try_from(whole_micros(unit)).unwrap_or(i64::MAX).max(1);
         Self(self.0.div_euclid(unit).saturating_mul(unit))
     }
-
-    /// Returns the beginning of this moment's day in UTC.
-    #[must_use]
-    pub const fn day_start(self) -> Self {
-        Self(self.0.div_euclid(MICROS_PER_DAY) * MICROS_PER_DAY)
-    }
 }
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 #[expect(
     clippy::as_conversions,

@@ -1,9 +1,7 @@
 //! Runs of syncs: at most one of a sync is queued or running.
 
 use diesel::prelude::*;
-use domain::{
-    EnvironmentId, Run, RunFilter, RunId, RunIdPrefix, RunStatus, Sync, SyncId, Timestamp, Trigger,
-};
+use domain::{EnvironmentId, Run, RunFilter, RunId, RunStatus, Sync, SyncId, Timestamp, Trigger};
 
 use crate::column::{Row, row};
 use crate::dialect::{Bind, Statement, on_db};
@@ -78,9 +76,10 @@ pub fn list(
     if let Some(sync) = &filter.sync {
         query = query.filter(syncs::name.eq(sync.as_str()));
     }
-    if let Some(prefix) = filter.id_prefix.as_ref().map(RunIdPrefix::as_str) {
+    if let Some(prefix) = &filter.id_prefix {
+        let prefix = prefix.as_str().to_ascii_lowercase();
         // `g` sorts after every hexadecimal digit in any collation, so this is a range of the index.
-        query = query.filter(runs::id.ge(prefix).and(runs::id.lt(format!("{prefix}g"))));
+        query = query.filter(runs::id.ge(prefix.clone()).and(runs::id.lt(format!("{prefix}g"))));
     }
     if let Some(before) = filter.before {
         let number = runs::table

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Value;
 use super::dates::{iso8601, rfc2822, storable};
 use super::number::{Decimal, NotWhole};
-use crate::json::{JsonError, JsonKind, JsonReader, JsonScalar, MAX_DEPTH, Names};
+use crate::json::{JsonError, JsonKind, JsonReader, JsonScalar};
 use crate::{Column, ColumnKind, Parse, Timestamp};
 
 /// The value of a field, before it is converted for its column.
@@ -29,9 +29,7 @@ impl<'a> Cell<'a> {
         Ok(if json.kind()? == JsonKind::Scalar {
             Self::Scalar(json.scalar()?)
         } else {
-            let mut text = String::new();
-            json.copy(&mut text, Names::Sorted, MAX_DEPTH)?;
-            Self::Json(text)
+            Self::Json(json.copied()?)
         })
     }
 

@@ -8,45 +8,34 @@ use super::dates::fixed_rfc2822;
 use super::*;
 use crate::{ColumnKind, Parse};
 
-fn column(kind: ColumnKind, parse: Parse, path: &[&str]) -> Column {
-    Column {
-        kind,
-        parse,
-        path: path.iter().map(|&step| step.to_owned()).collect(),
-        description: String::new(),
-    }
-}
-
 fn model() -> Model {
+    use ColumnKind::{Boolean, Decimal, Integer, Json, Text, Timestamp};
     let columns = [
-        ("sid", column(ColumnKind::Text, Parse::Plain, &["sid"])),
-        (
-            "sent",
-            column(ColumnKind::Timestamp, Parse::Rfc2822, &["date_sent"]),
-        ),
-        (
-            "segments",
-            column(ColumnKind::Integer, Parse::Plain, &["num_segments"]),
-        ),
-        ("price", column(ColumnKind::Decimal, Parse::Plain, &["price"])),
-        ("links", column(ColumnKind::Json, Parse::Plain, &["links"])),
-        ("ok", column(ColumnKind::Boolean, Parse::Plain, &["ok"])),
-        (
-            "city",
-            column(ColumnKind::Text, Parse::Plain, &["address", "city"]),
-        ),
-        ("at", column(ColumnKind::Timestamp, Parse::UnixSeconds, &["at"])),
+        ("sid", Text, Parse::Plain, &["sid"][..]),
+        ("sent", Timestamp, Parse::Rfc2822, &["date_sent"]),
+        ("segments", Integer, Parse::Plain, &["num_segments"]),
+        ("price", Decimal, Parse::Plain, &["price"]),
+        ("links", Json, Parse::Plain, &["links"]),
+        ("ok", Boolean, Parse::Plain, &["ok"]),
+        ("city", Text, Parse::Plain, &["address", "city"]),
+        ("at", Timestamp, Parse::UnixSeconds, &["at"]),
     ];
+    let columns = columns.map(|(name, kind, parse, path)| {
+        let column = Column {
+            kind,
+            parse,
+            path: path.iter().map(|&step| step.to_owned()).collect(),
+            description: String::new(),
+        };
+        (name.parse().unwrap(), column)
+    });
     Model {
         name: "Message".parse().unwrap(),
         table: "test_messages".parse().unwrap(),
         plural: "messages".to_owned(),
         description: String::new(),
         key: "sid".parse().unwrap(),
-        columns: columns
-            .into_iter()
-            .map(|(name, column)| (name.parse().unwrap(), column))
-            .collect::<IndexMap<_, _>>(),
+        columns: IndexMap::from(columns),
         filters: vec![],
         newest_by: vec!["sent".parse().unwrap()],
         sought_by: vec![],

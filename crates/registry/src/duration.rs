@@ -33,22 +33,15 @@ pub(crate) const FORMAT: &str = "length-of-time";
 pub(crate) const RULE: &str =
     "is not a duration: write 3 days, 12 hours or 30 minutes; the longest is 36525 days";
 
-/// The schema of a length of time; [`read`] and [`read_optional`] read it.
+/// The schema of a length of time; [`read`] reads it.
 #[derive(JsonSchema)]
 #[schemars(inline, extend("format" = FORMAT))]
 pub(crate) struct LengthOfTime(#[expect(dead_code, reason = "only its schema is used")] String);
 
-/// Reads a duration.
-pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+/// Reads a duration, which may be optional.
+pub(crate) fn read<'de, D: Deserializer<'de>, T: From<Duration>>(deserializer: D) -> Result<T, D::Error> {
     let text = String::deserialize(deserializer)?;
-    parse(&text).ok_or_else(|| D::Error::custom(RULE))
-}
-
-/// Reads an optional length of time.
-pub(crate) fn read_optional<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
-    read(deserializer).map(Some)
+    parse(&text).map(T::from).ok_or_else(|| D::Error::custom(RULE))
 }
 
 /// Parses a positive length of time such as `3 days`. Returns `None` if the text is not one or is longer than a hundred years.

@@ -83,7 +83,7 @@ pub struct VisibleWhen {
     /// The other field of the same form.
     pub field: String,
     /// The value, or one of the values, that it must have.
-    #[serde(deserialize_with = "written::one_or_many_texts")]
+    #[serde(deserialize_with = "written::texts")]
     #[schemars(with = "OneOrMany<Scalar>")]
     pub equals: Vec<String>,
 }

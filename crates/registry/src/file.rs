@@ -173,7 +173,7 @@ pub(crate) struct SyncFile {
     /// The request that reads the list.
     pub(crate) request: ListRequest,
     /// The path to the records in the response, with dots; omitted if the response is the list.
-    #[serde(default, deserialize_with = "written::optional_path")]
+    #[serde(default, deserialize_with = "written::path")]
     #[schemars(with = "String")]
     pub(crate) records: Option<Vec<String>>,
     /// The pagination; `proxy.paginate` by default.
@@ -258,7 +258,7 @@ pub(crate) struct ColumnSpec {
     /// The format of a timestamp; `iso8601` by default.
     pub(crate) parse: Option<Parse>,
     /// The path to the value in the record, with dots; the column's name by default.
-    #[serde(default, deserialize_with = "written::optional_path")]
+    #[serde(default, deserialize_with = "written::path")]
     #[schemars(with = "String")]
     pub(crate) path: Option<Vec<String>>,
     /// Its description.

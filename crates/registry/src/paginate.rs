@@ -134,7 +134,7 @@ pub(crate) struct PaginateFile {
     #[serde(rename = "type")]
     kind: PaginateType,
     /// link: where in the response the next page's address is, with dots between names.
-    #[serde(default, deserialize_with = "written::optional_path")]
+    #[serde(default, deserialize_with = "written::path")]
     #[schemars(with = "String")]
     link_path_in_response_body: Option<Vec<String>>,
     /// link: the relation in the `Link` header, usually `next`.
@@ -144,24 +144,24 @@ pub(crate) struct PaginateFile {
     /// cursor: the parameter for the token.
     cursor_name_in_request: Option<String>,
     /// cursor: where in the response the token is.
-    #[serde(default, deserialize_with = "written::optional_path")]
+    #[serde(default, deserialize_with = "written::path")]
     #[schemars(with = "String")]
     cursor_path_in_response: Option<Vec<String>>,
     /// cursor: the field of the last record that is the token, if the response has none.
     cursor_from_last_record: Option<String>,
     /// The path to a value that is true if more pages follow and false at the end.
-    #[serde(default, deserialize_with = "written::optional_path")]
+    #[serde(default, deserialize_with = "written::path")]
     #[schemars(with = "String")]
     more_path_in_response: Option<Vec<String>>,
     /// The path to a value that is true at the end.
-    #[serde(default, deserialize_with = "written::optional_path")]
+    #[serde(default, deserialize_with = "written::path")]
     #[schemars(with = "String")]
     end_path_in_response: Option<Vec<String>>,
     /// link and cursor: whether a page without records is the end; false if left out.
     #[serde(default)]
     ends_with_empty_page: bool,
     /// The path to the number of records in the whole list.
-    #[serde(default, deserialize_with = "written::optional_path")]
+    #[serde(default, deserialize_with = "written::path")]
     #[schemars(with = "String")]
     total_path_in_response: Option<Vec<String>>,
     /// The maximum number of pages of one list that the provider returns.
@@ -182,7 +182,7 @@ pub(crate) struct PaginateFile {
     /// The parameter for the page size.
     limit_name_in_request: Option<String>,
     /// Where the records are, unless the sync has `records`.
-    #[serde(default, deserialize_with = "written::optional_path")]
+    #[serde(default, deserialize_with = "written::path")]
     #[schemars(with = "String")]
     pub(crate) response_path: Option<Vec<String>>,
     /// Whether the parameters are in the body; the list of a sync has no body.

@@ -66,7 +66,7 @@ fn path_of_wait<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String
 
 /// Reads ranges of statuses. A text that is not a range becomes an empty range, which the check of the file reports.
 fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RangeInclusive<u16>>, D::Error> {
-    let texts = written::one_or_many_texts(deserializer)?;
+    let texts = written::texts(deserializer)?;
     let ranges = texts
         .iter()
         .map(|text| status_range(text).unwrap_or(RangeInclusive::new(1, 0)));
@@ -104,7 +104,7 @@ pub struct ErrorRules {
     #[schemars(with = "OneOrMany<u16>")]
     pub unauthorized: Vec<u16>,
     /// Codes that mean invalid credentials, whatever the status.
-    #[serde(deserialize_with = "written::one_or_many_texts")]
+    #[serde(deserialize_with = "written::texts")]
     #[schemars(with = "OneOrMany<Scalar>")]
     pub unauthorized_codes: Vec<String>,
     /// Hints for people, by code, or by HTTP status for responses whose code has no hint.
@@ -122,7 +122,7 @@ pub struct ErrorInBody {
     #[schemars(with = "String")]
     pub path: Vec<String>,
     /// The value or values there that mean an error; if left out, anything but `null`, `false`, `0` and what is empty.
-    #[serde(default, deserialize_with = "written::one_or_many_texts")]
+    #[serde(default, deserialize_with = "written::texts")]
     #[schemars(with = "OneOrMany<Scalar>")]
     pub equals: Vec<String>,
 }

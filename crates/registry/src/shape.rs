@@ -119,15 +119,12 @@ impl Shape {
                 }
                 return true;
             }
-            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            ValidationErrorKind::AnyOf { context } => {
                 // If the value has the type of a branch, report that branch's errors; otherwise say what all branches accept.
                 let fitting = |errors: &&Vec<_>| !errors.iter().any(|inner| wants_other(inner, error));
                 if let Some(errors) = context.iter().find(fitting) {
-                    return errors
-                        .iter()
-                        .filter(|inner| !self.explain(inner, &report))
-                        .count()
-                        == 0;
+                    let wrong = errors.iter().filter(|inner| !self.explain(inner, &report));
+                    return wrong.count() == 0;
                 }
             }
             _ => {}
@@ -180,11 +177,8 @@ fn describe(error: &ValidationError<'_>) -> String {
         }
         ValidationErrorKind::Format { format } if format == duration::FORMAT => duration::RULE.to_owned(),
         ValidationErrorKind::Minimum { limit } => format!("must be {limit} or more"),
-        ValidationErrorKind::ExclusiveMinimum { limit } => format!("must be more than {limit}"),
         ValidationErrorKind::Maximum { limit } => format!("must be {limit} or less"),
-        ValidationErrorKind::MinProperties { limit } | ValidationErrorKind::MaxProperties { limit } => {
-            format!("must have {limit} entry")
-        }
+        ValidationErrorKind::MaxProperties { limit } => format!("must have {limit} entry"),
         _ => error.to_string(),
     }
 }
@@ -199,10 +193,10 @@ fn wanted(error: &ValidationError<'_>) -> Vec<String> {
             kind: TypeKind::Multiple(kinds),
         } => kinds.iter().map(|kind| type_word(kind.as_str())).collect(),
         ValidationErrorKind::Enum { options } => {
-            options.as_array().into_iter().flatten().map(fixed_word).collect()
+            let words = options.as_array().into_iter().flatten();
+            words.filter_map(Json::as_str).map(str::to_owned).collect()
         }
-        ValidationErrorKind::Constant { expected_value } => vec![fixed_word(expected_value)],
-        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+        ValidationErrorKind::AnyOf { context } => {
             let mut words = Vec::new();
             for word in context.iter().flatten().flat_map(wanted) {
                 if !words.contains(&word) {
@@ -213,10 +207,6 @@ fn wanted(error: &ValidationError<'_>) -> Vec<String> {
         }
         _ => Vec::new(),
     }
-}
-
-fn fixed_word(value: &Json) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn type_word(name: &str) -> String {

@@ -95,7 +95,7 @@ pub struct Window {
     #[schemars(with = "LengthOfTime")]
     pub step: Duration,
     /// The widest range that the provider takes; any if left out.
-    #[serde(default, deserialize_with = "duration::read_optional")]
+    #[serde(default, deserialize_with = "duration::read")]
     #[schemars(with = "LengthOfTime")]
     pub longest: Option<Duration>,
     /// Slices read at once; 4 if left out.
@@ -213,7 +213,7 @@ pub struct Lookback {
     #[schemars(with = "LengthOfTime")]
     pub reach: Duration,
     /// At most this often; every run if left out.
-    #[serde(default, deserialize_with = "duration::read_optional")]
+    #[serde(default, deserialize_with = "duration::read")]
     #[schemars(with = "LengthOfTime")]
     pub every: Option<Duration>,
 }
@@ -249,7 +249,7 @@ pub struct Unfinished {
 
 fn unfinished<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Unfinished>, D::Error> {
     #[derive(Deserialize)]
-    struct Values(#[serde(deserialize_with = "written::one_or_many_texts")] Vec<String>);
+    struct Values(#[serde(deserialize_with = "written::texts")] Vec<String>);
     let columns = IndexMap::<TableName, Values>::deserialize(deserializer)?;
     let first = columns.into_iter().next();
     Ok(first.map(|(column, Values(values))| Unfinished { column, values }))

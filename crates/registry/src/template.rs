@@ -112,8 +112,7 @@ impl Template {
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let grammar = parse::Grammar {
             depth: MAX_DEPTH,
-            fallbacks: true,
-            times: true,
+            of_file: true,
         };
         parse::template(text, grammar).map(Self::new)
     }
@@ -128,8 +127,7 @@ impl Template {
     ) -> Result<Self, TemplateError> {
         let grammar = parse::Grammar {
             depth: usize::from(functions),
-            fallbacks: false,
-            times: false,
+            of_file: false,
         };
         let template = parse::template(text, grammar).map(Self::new)?;
         match template.placeholders().into_iter().find(|name| !known(name)) {

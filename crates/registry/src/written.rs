@@ -77,17 +77,9 @@ pub(crate) fn one_or_many<'de, D: Deserializer<'de>, T: DeserializeOwned>(
 }
 
 /// Reads one scalar or a list of them, as text.
-pub(crate) fn one_or_many_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    one_or_many(deserializer).map(to_texts)
-}
-
-/// Reads a list of scalars as text.
 pub(crate) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    Vec::deserialize(deserializer).map(to_texts)
-}
-
-fn to_texts(scalars: Vec<Scalar>) -> Vec<String> {
-    scalars.into_iter().map(|scalar| scalar.0).collect()
+    let scalars: Vec<Scalar> = one_or_many(deserializer)?;
+    Ok(scalars.into_iter().map(|scalar| scalar.0).collect())
 }
 
 /// Reads a scalar as text.
@@ -115,14 +107,7 @@ pub(crate) fn split_path(text: &str) -> Vec<String> {
     steps.map(str::to_owned).collect()
 }
 
-/// Reads a path within JSON.
-pub(crate) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    String::deserialize(deserializer).map(|text| split_path(&text))
-}
-
-/// Reads an optional path within JSON.
-pub(crate) fn optional_path<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<String>>, D::Error> {
-    path(deserializer).map(Some)
+/// Reads a path within JSON, which may be optional.
+pub(crate) fn path<'de, D: Deserializer<'de>, T: From<Vec<String>>>(deserializer: D) -> Result<T, D::Error> {
+    String::deserialize(deserializer).map(|text| split_path(&text).into())
 }

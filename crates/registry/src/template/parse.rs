@@ -10,10 +10,8 @@ const QUOTED: usize = 40;
 pub(super) struct Grammar {
     /// How deep functions may be nested; 0 allows no function. Limits the parser's recursion.
     pub(super) depth: usize,
-    /// `${a || b}` and `A || B`.
-    pub(super) fallbacks: bool,
-    /// `${now…}`.
-    pub(super) times: bool,
+    /// Whether it is a file's, which may have `${a || b}`, `A || B` and `${now…}`.
+    pub(super) of_file: bool,
 }
 
 pub(super) fn template(text: &str, grammar: Grammar) -> Result<Vec<Vec<Part>>, TemplateError> {
@@ -23,7 +21,7 @@ pub(super) fn template(text: &str, grammar: Grammar) -> Result<Vec<Vec<Part>>, T
     let mut parser = Parser { rest: text, grammar };
     let mut alternatives = vec![parser.parts(Ends::AtFallback, grammar.depth)?];
     while parser.eat("||") {
-        if !grammar.fallbacks {
+        if !grammar.of_file {
             return Err(malformed("|| may not stand here"));
         }
         alternatives.push(parser.parts(Ends::AtFallback, grammar.depth)?);
@@ -180,9 +178,9 @@ impl<'a> Parser<'a> {
             if self.eat("}") {
                 return Ok(Part::Placeholder(names));
             }
-            if !self.grammar.fallbacks || !self.eat("||") {
+            if !self.grammar.of_file || !self.eat("||") {
                 let name = clipped(names.last().map_or("", String::as_str));
-                let or = if self.grammar.fallbacks {
+                let or = if self.grammar.of_file {
                     " or ${name || other}"
                 } else {
                     ""
@@ -195,7 +193,7 @@ impl<'a> Parser<'a> {
     }
 
     fn name(&mut self) -> Result<String, TemplateError> {
-        if let Some(end) = now::length(self.rest).filter(|_| self.grammar.times) {
+        if let Some(end) = now::length(self.rest).filter(|_| self.grammar.of_file) {
             let (name, rest) = self.rest.split_at(end);
             self.rest = rest;
             let name = name.trim_end();

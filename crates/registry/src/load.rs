@@ -66,20 +66,20 @@ pub enum NotServed {
     Shadowed,
 }
 
-/// The contents of a file.
+/// The contents of one file or of several.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
-    pub(crate) providers: Vec<Entry>,
+    pub(crate) entries: IndexMap<ProviderName, Entry>,
     pub(crate) unsupported: Vec<Unsupported>,
     pub(crate) errors: Vec<Problem>,
-    /// Whether it is a file of many entries.
+    /// Whether it is one file of many entries.
     pub(crate) is_collection: bool,
 }
 
 /// A provider, its source, and the warnings about it.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) provider: Provider,
+    pub(crate) provider: Arc<Provider>,
     pub(crate) source: Source,
     pub(crate) warnings: Vec<Problem>,
 }
@@ -213,11 +213,14 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
     }
     findings.errors.sort_by_key(|problem| problem.line);
     match provider {
-        Some(provider) if findings.errors.is_empty() => loaded.providers.push(Entry {
-            provider,
-            source,
-            warnings: findings.warnings,
-        }),
+        Some(provider) if findings.errors.is_empty() => {
+            let entry = Entry {
+                provider: Arc::new(provider),
+                source,
+                warnings: findings.warnings,
+            };
+            loaded.entries.insert(entry.provider.name.clone(), entry);
+        }
         // An error in one entry of a file of many entries does not affect the others.
         _ if source.from_collection => {
             let reasons: Vec<String> = findings.errors.iter().map(ToString::to_string).collect();

@@ -67,22 +67,22 @@ impl Registry {
     /// [`Registry::unsupported`].
     pub fn load(dir: Option<&Path>) -> Result<Self, LoadError> {
         let shape = Shape::new();
-        let mut merge = Merge::builtin(&shape);
+        let mut loaded = Loaded::builtin(&shape);
         for path in dir.map(yaml_files).transpose()?.unwrap_or_default() {
-            merge.add(read(&path, &shape));
+            loaded.merge(read(&path, &shape));
         }
-        merge.finish()
+        loaded.finish()
     }
 
     /// Checks one file against the format and against the built-in providers, of which it may replace some.
     pub fn check_file(path: &Path) -> Result<CheckedFile, LoadError> {
         let shape = Shape::new();
-        let loaded = read(path, &shape);
-        let (file, is_collection) = (path.display().to_string(), loaded.is_collection);
-        let mut checked: Vec<_> = loaded.providers.iter().map(Checked::of).collect();
-        let mut merge = Merge::builtin(&shape);
-        merge.add(loaded);
-        let mut unsupported = merge.finish()?.unsupported;
+        let read = read(path, &shape);
+        let (file, is_collection) = (path.display().to_string(), read.is_collection);
+        let mut checked: Vec<_> = read.entries.values().map(Checked::of).collect();
+        let mut loaded = Loaded::builtin(&shape);
+        loaded.merge(read);
+        let mut unsupported = loaded.finish()?.unsupported;
         unsupported.retain(|entry| entry.file == file);
         checked.retain(|provider| {
             let shadows = |entry: &Unsupported| {
@@ -176,37 +176,25 @@ fn shadowed(entry: &Entry) -> Unsupported {
     }
 }
 
-/// Merges files. A provider with a file of its own replaces an entry of a file of many entries; otherwise the later one replaces the
-/// earlier one.
-#[derive(Default)]
-struct Merge {
-    entries: IndexMap<ProviderName, Entry>,
-    unsupported: Vec<Unsupported>,
-    errors: Vec<Problem>,
-}
-
-impl Merge {
+impl Loaded {
     fn builtin(shape: &Shape) -> Self {
-        let mut merge = Self::default();
+        let mut loaded = Self::default();
         let mut names: Vec<_> = Builtin::iter().collect();
         names.sort();
         for name in names {
             let bytes = Builtin::get(&name).map(|file| file.data).unwrap_or_default();
             let stem = name.strip_suffix(".yaml").unwrap_or(&name);
-            merge.add(load::file(
-                stem,
-                &format!("built-in {name}"),
-                &String::from_utf8_lossy(&bytes),
-                shape,
-            ));
+            let text = String::from_utf8_lossy(&bytes);
+            loaded.merge(load::file(stem, &format!("built-in {name}"), &text, shape));
         }
-        merge
+        loaded
     }
 
-    fn add(&mut self, loaded: Loaded) {
-        self.unsupported.extend(loaded.unsupported);
-        for entry in loaded.providers {
-            let name = entry.provider.name.clone();
+    /// Adds a file. A provider with a file of its own replaces an entry of a file of many entries; otherwise the later one replaces the
+    /// earlier one.
+    fn merge(&mut self, file: Self) {
+        self.unsupported.extend(file.unsupported);
+        for (name, entry) in file.entries {
             let loser = match self.entries.entry(name) {
                 MapEntry::Vacant(place) => {
                     place.insert(entry);
@@ -223,7 +211,7 @@ impl Merge {
                 self.unsupported.push(shadowed(&loser));
             }
         }
-        self.errors.extend(loaded.errors);
+        self.errors.extend(file.errors);
     }
 
     fn finish(mut self) -> Result<Registry, LoadError> {
@@ -235,22 +223,17 @@ impl Merge {
                 problems: self.errors,
             });
         }
-        let warnings = self
-            .entries
-            .values()
-            .filter(|entry| !entry.source.from_collection)
-            .flat_map(|entry| entry.warnings.clone())
-            .collect();
-        let providers = self
-            .entries
-            .into_iter()
-            .map(|(name, entry)| (name, Arc::new(entry.provider)))
-            .collect();
-        Ok(Registry {
-            providers,
+        let mut registry = Registry {
             unsupported: self.unsupported,
-            warnings,
-        })
+            ..Registry::default()
+        };
+        for (name, entry) in self.entries {
+            registry.providers.insert(name, entry.provider);
+            if !entry.source.from_collection {
+                registry.warnings.extend(entry.warnings);
+            }
+        }
+        Ok(registry)
     }
 
     /// Reports names of syncs and tables that are not unique among all providers: they are names in the database too.
@@ -262,18 +245,12 @@ impl Merge {
             for (name, sync) in &entry.provider.syncs {
                 let path = DocumentPath::default().at("syncs").at(name);
                 if let Some(other) = syncs.insert(name, provider) {
-                    problems.push(
-                        entry
-                            .source
-                            .problem(&path, format!("the provider {other} has a sync of this name too")),
-                    );
+                    let message = format!("the provider {other} has a sync of this name too");
+                    problems.push(entry.source.problem(&path, message));
                 }
                 if let Some(other) = tables.insert(&sync.model.table, name) {
-                    problems.push(
-                        entry
-                            .source
-                            .problem(&path.at("table"), format!("is the table of the sync {other} too")),
-                    );
+                    let message = format!("is the table of the sync {other} too");
+                    problems.push(entry.source.problem(&path.at("table"), message));
                 }
             }
         }

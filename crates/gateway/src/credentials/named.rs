@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use registry::{ConnectForm, Provider, Template};
+use registry::{ConnectForm, Provider};
 use serde_json::{Map, Value as Json};
 
 use super::config::{ConnectionConfig, read_config};
@@ -66,7 +66,7 @@ fn config_of_form(
         (&form.connection_config, config),
     ] {
         for (name, template) in templates {
-            let (Some(field), Some(value)) = (sole_field(template), values.get(name)) else {
+            let (Some(field), Some(value)) = (template.only_placeholder(), values.get(name)) else {
                 continue;
             };
             if fields.entry(field).or_insert_with(|| value.clone()) != value {
@@ -89,11 +89,4 @@ fn config_of_form(
         derived.extend(value.map(|value| (name.clone(), value)));
     }
     Some(derived)
-}
-
-fn sole_field(template: &Template) -> Option<&str> {
-    match template.placeholders().as_slice() {
-        [placeholder] if template.to_string() == format!("${{{placeholder}}}") => Some(*placeholder),
-        _ => None,
-    }
 }

@@ -63,7 +63,7 @@ impl ProviderView {
         for (name, field) in config.into_iter().flatten() {
             if let Some(field) = field
                 .as_object_mut()
-                .filter(|_| provider.is_in_a_credential(name))
+                .filter(|_| provider.comes_from_credential(name))
             {
                 field.insert("optional".to_owned(), true.into());
             }

@@ -30,7 +30,7 @@ impl Clock {
     /// Returns the current time.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place where the system clock is read"
+        reason = "the one place in Trunkline itself where the system clock is read"
     )]
     pub fn now(&self) -> Timestamp {
         match &self.0 {

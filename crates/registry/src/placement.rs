@@ -1,6 +1,6 @@
 //! What an integration's own configuration decides: where its requests go, and where they contain the key.
 //!
-//! Nango's entry for an API that its file does not know declares these keys under `integration_config`. Any provider file may.
+//! Nango's entry for a generic API declares these keys under `integration_config`. Any provider file may declare them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::template::{JsonTemplate, Template, TemplateError};
 
 /// The address of the API, in place of the one in the file.
 pub const BASE_URL: &str = "baseUrl";
-/// The header or parameter that contains the key.
+/// The name of the header or query parameter that carries the key.
 pub const KEY_NAME: &str = "keyName";
 /// `header` or `query`.
 pub const KEY_PLACEMENT: &str = "keyPlacement";
@@ -24,7 +24,7 @@ pub const INTEGRATION_CONFIG: &str = "integrationConfig.";
 
 /// Returns the base address of a file, or the integration's own if the file lets the integration set one.
 ///
-/// If the integration must set one, the file's address is only an example, to which no key is sent.
+/// If the integration must set one, the address in the file is only an example. No key is sent to it.
 pub(crate) fn base_url(of_the_file: Template, integration_config: &Fields) -> Template {
     let placeholder = format!("{INTEGRATION_CONFIG}{BASE_URL}");
     match integration_config.get(BASE_URL) {
@@ -70,9 +70,8 @@ impl Provider {
         })
     }
 
-    /// Whether a form of the file sets this key of a connection's configuration to the value of a credential, so that the key can be
-    /// left out if that credential is given.
-    pub fn is_in_a_credential(&self, name: &str) -> bool {
+    /// Whether a connect form fills this field of a connection's configuration from a credential. The caller may then omit the field.
+    pub fn comes_from_credential(&self, name: &str) -> bool {
         self.connect.iter().any(|form| {
             let field = form
                 .connection_config
@@ -104,7 +103,7 @@ impl Provider {
             .filter_map(|name| name.strip_prefix(INTEGRATION_CONFIG))
             .map(str::to_owned)
             .collect();
-        if self.is_placed_by_name() && !filled(KEY_NAME) {
+        if self.needs_key_name() && !filled(KEY_NAME) {
             lacking.push(KEY_NAME.to_owned());
         }
         lacking.sort_unstable();
@@ -112,8 +111,8 @@ impl Provider {
         lacking
     }
 
-    /// Whether only the integration's `keyName` says where requests contain the key.
-    pub fn is_placed_by_name(&self) -> bool {
+    /// Whether the file has no placeholder for the key, so that only the integration's `keyName` says where to send it.
+    pub fn needs_key_name(&self) -> bool {
         let field = self.integration_config.get(KEY_NAME);
         let pairs = self.headers.iter().chain(&self.query).map(|(_, value)| value);
         field.is_some_and(|field| !field.optional) && !contain_key(pairs.chain(self.addresses()), &self.body)

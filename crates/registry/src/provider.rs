@@ -1,7 +1,7 @@
 //! A checked provider.
 //!
-//! [`crate::Registry`] makes it from a file; a value of these types has passed every check. Sections whose written form equals the
-//! checked form are deserialized here; the others are in `file`.
+//! [`crate::Registry`] makes it from a file; a value of these types has passed every check. A section that needs no conversion derives
+//! `Deserialize` here. The raw form of the other sections is in `file`.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::sync::Sync;
 use crate::template::{JsonTemplate, Template};
 use crate::written::{self, OneOrMany, Scalar};
 
-/// One provider, from one file.
+/// One provider, from a file of its own or from an entry of a file of many.
 #[derive(Debug, Clone)]
 pub struct Provider {
     /// Its name: the file's, or the entry's key in a file of many entries.
@@ -32,7 +32,7 @@ pub struct Provider {
     pub docs: Option<String>,
     /// What users must know before they connect.
     pub notice: Option<String>,
-    /// How requests are authorised.
+    /// How requests are authorized.
     pub auth: AuthMode,
     /// The credentials that are stored, by name: `apiKey`, or `username` and `password`. Always sealed.
     pub credentials: Fields,
@@ -50,7 +50,8 @@ pub struct Provider {
     pub headers: Vec<(String, Template)>,
     /// Query parameters of every request. They are never stored with a next-page link, since they may contain keys.
     pub query: Vec<(String, Template)>,
-    /// What is added to the body of every request that has a JSON object or a form, and to `POST`, `PUT` and `PATCH` without one.
+    /// Fields that are added to every body that is a JSON object or a form. A `POST`, `PUT` or `PATCH` without a body gets these fields
+    /// as its body.
     pub body: Vec<(String, JsonTemplate)>,
     /// How stored credentials are verified.
     pub verification: Option<Verification>,
@@ -83,8 +84,7 @@ impl Provider {
         field.is_some_and(|field| field.secret)
     }
 
-    /// Returns the action whose short route matches a path below the integration's key, and the inputs in the path, as they are spelled
-    /// there.
+    /// Returns the action whose short route matches a path below the integration's key, and the inputs from the path, as text.
     pub fn action_at(&self, method: &str, path: &[&str]) -> Option<(&Action, Vec<(&str, String)>)> {
         self.actions.values().find_map(|action| {
             let inputs = action.route.as_ref()?.matches(method, path)?;

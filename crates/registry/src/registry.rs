@@ -1,4 +1,4 @@
-//! All known providers: the built-in ones, and those of a folder, which replace built-in ones of the same name.
+//! All known providers: the built-in ones, and those of a folder. A file of one provider replaces the built-in provider of its name.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -60,11 +60,11 @@ impl Registry {
         Self::load(None)
     }
 
-    /// Returns the built-in providers and those of a folder's `*.yaml` and `*.yml` files, which replace built-in ones of the same name.
+    /// Returns the built-in providers and those of a folder's `*.yaml` and `*.yml` files.
     ///
-    /// Files are read in the order of their names. The error has all errors of all files. An entry of a file of many entries replaces
-    /// neither a built-in provider nor one with a file of its own, and an error in it does not stop the rest: see
-    /// [`Registry::unsupported`].
+    /// Files are read in the order of their names, and the error has all errors of all files. A file of one provider replaces the
+    /// built-in provider of its name. A file can hold many entries, as Nango's does: such an entry never replaces a built-in provider or
+    /// one with a file of its own, and an error in it only leaves that entry out, see [`Registry::unsupported`].
     pub fn load(dir: Option<&Path>) -> Result<Self, LoadError> {
         let shape = Shape::new();
         let mut loaded = Loaded::builtin(&shape);
@@ -107,13 +107,13 @@ impl Registry {
         self.providers.values()
     }
 
-    /// Returns the entries that are not served, in the order of the files.
+    /// Returns the entries that are not served.
     pub fn unsupported(&self) -> &[Unsupported] {
         &self.unsupported
     }
 
-    /// Returns the warnings, except those about files of many entries. Only [`Registry::check_file`] reports those: there are many, and
-    /// the operator did not write the file.
+    /// Returns the warnings, except those about files of many entries. Only [`Registry::check_file`] reports those warnings, because there
+    /// are many of them and the operator did not write the file.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
@@ -236,7 +236,7 @@ impl Loaded {
         Ok(registry)
     }
 
-    /// Reports names of syncs and tables that are not unique among all providers: they are names in the database too.
+    /// Returns a problem for each name of a sync or table that two providers share. The database needs them to be unique.
     fn clashes(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut syncs = HashMap::new();

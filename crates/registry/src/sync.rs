@@ -1,6 +1,6 @@
 //! A sync: the list to read, how and when, and its model.
 //!
-//! Sections whose written form equals the checked form are deserialized here; the others are in `file`. Syncs with parents would add a
+//! A section that needs no conversion derives `Deserialize` here. The raw form of the others is in `file`. Syncs with parents would add a
 //! section to `SyncFile` (which sync lists the parents) and a field to [`ListRequest`] (the placeholder that a parent fills).
 
 use std::sync::Arc;

@@ -246,7 +246,7 @@ fn the_address_of_an_integration_replaces_that_of_the_file() {
         let registry = load(&[("providers.yaml", &entry(config))]).unwrap();
         let provider = registry.get("own").unwrap();
         assert_eq!(provider.base_url.to_string(), template, "{config}");
-        assert!(provider.is_placed_by_name());
+        assert!(provider.needs_key_name());
     }
     let registry = load(&[("providers.yaml", &entry(""))]).unwrap();
     let lacking = |names: &[&str]| {

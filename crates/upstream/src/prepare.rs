@@ -215,7 +215,7 @@ fn is_key_in_query(target: &Target) -> bool {
 fn placed_key(target: &Target) -> Result<Option<(String, String)>, RequestError> {
     let config = &target.variables.integration_config;
     let Some(name) = config.get(KEY_NAME).filter(|name| !name.is_empty()) else {
-        return if target.provider.is_placed_by_name() {
+        return if target.provider.needs_key_name() {
             Err(RequestError::Template(RenderError::Missing {
                 placeholder: format!("{INTEGRATION_CONFIG}{KEY_NAME}"),
             }))

@@ -1,6 +1,6 @@
 //! Checks the head of each request before actix parses it, because actix refuses a bad head with an empty body.
 //!
-//! The stream passes all bytes on as they come, with three exceptions. In a request's target, characters that are not allowed in a URL
+//! The reader passes all bytes on as they come, with three exceptions. In a request's target, characters that are not allowed in a URL
 //! (`"`, `<`, `é`) are percent-encoded, as browsers do. A head that cannot be accepted is replaced by a request for the route of
 //! [`Unreadable`], which responds with an error of the usual shape and closes the connection. A chunked body that breaks its grammar ends
 //! there, as if the client had sent no more. Otherwise bodies are followed to their end only to find the next head: actix alone decides
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use actix_web::http::Uri;
 use bytes::{Buf, BufMut, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Sleep, sleep};
 use tokio_util::io::poll_read_buf;
 
@@ -76,9 +76,9 @@ enum Next {
     Nothing(usize),
 }
 
-/// A connection whose requests are checked as they are read.
-pub(crate) struct RequestHeads<S> {
-    inner: S,
+/// What a client sends over a connection, with each head checked as it is read.
+pub(crate) struct RequestHeads<R> {
+    inner: R,
     received: BytesMut,
     /// The number of bytes of `received` that hold no end of a head.
     searched: usize,
@@ -87,8 +87,8 @@ pub(crate) struct RequestHeads<S> {
     first: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> RequestHeads<S> {
-    pub(crate) fn new(inner: S) -> Self {
+impl<R> RequestHeads<R> {
+    pub(crate) fn new(inner: R) -> Self {
         Self {
             inner,
             received: BytesMut::new(),
@@ -332,7 +332,7 @@ fn encoded(head: &[u8]) -> Result<BytesMut, Unreadable> {
     Ok(out)
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for RequestHeads<S> {
+impl<R: AsyncRead + Unpin> AsyncRead for RequestHeads<R> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -372,32 +372,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for RequestHeads<S> {
                 return Poll::Ready(Ok(()));
             }
         }
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for RequestHeads<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
     }
 }
 

@@ -125,7 +125,9 @@ pub fn serve(gateway: Arc<Gateway>, listener: TcpListener, options: ApiOptions) 
                 tracing::debug!(%error, "TCP_NODELAY cannot be set");
             }
             let peer = stream.peer_addr().ok();
-            Ok((RequestHeads::new(stream), Protocol::Http1, peer))
+            let (reader, writer) = stream.into_split();
+            let stream = tokio::io::join(RequestHeads::new(reader), writer);
+            Ok((stream, Protocol::Http1, peer))
         })
         .and_then(http)
     })?;

@@ -1,11 +1,11 @@
 //! Errors as HTTP responses: each has a stable code and a status, and all have one shape.
 
 mod kind;
-mod unreadable;
 
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
+use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, error};
 use gateway::{FieldError, GatewayError, Refusal, Scope, StoreError};
 use serde::Serialize;
@@ -13,8 +13,7 @@ use serde_json::{Value as Json, json};
 use upstream::{QuotedResponse, excerpt};
 use utoipa::{IntoResponses, ToSchema};
 
-pub(crate) use self::unreadable::unreadable_heads;
-use crate::request_heads::Unreadable;
+use crate::request_heads::{ROUTE, Unreadable};
 
 /// The most characters of a message, which may quote what a caller or a provider wrote.
 const LONGEST_MESSAGE: usize = 4_000;
@@ -56,7 +55,7 @@ pub(crate) enum ApiError {
     BrokenBody,
     #[error("the body did not arrive within {0} seconds")]
     LateBody(u64),
-    #[error("{}", unreadable::words(*.0))]
+    #[error(transparent)]
     Unreadable(Unreadable),
     /// Refused by actix or its middleware.
     #[error("the request is not valid: {message}")]
@@ -388,4 +387,13 @@ pub(crate) fn path_error(_: error::PathError, _: &HttpRequest) -> actix_web::Err
 /// The handler of requests that match no route.
 pub(crate) async fn no_route() -> Result<HttpResponse, ApiError> {
     Err(ApiError::NoRoute)
+}
+
+/// Registers the route of requests whose head actix would refuse with an empty body. The document does not show it.
+pub(crate) fn unreadable_heads(config: &mut ServiceConfig) {
+    config.route(&format!("{ROUTE}{{why}}"), web::route().to(unreadable_head));
+}
+
+async fn unreadable_head(why: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    Err(why.parse().map_or(ApiError::NoRoute, ApiError::Unreadable))
 }

@@ -37,23 +37,25 @@ const DROPPED: usize = 1 << 20;
 const READ_OF_HEAD: usize = 2_048;
 const READ_OF_BODY: usize = 32_768;
 
-/// Why a head cannot be accepted. The words are the last segment of the path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+/// Why a head cannot be accepted. The word of a variant is the last segment of the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, strum::EnumString, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub(crate) enum Unreadable {
-    /// It breaks HTTP's grammar.
+    #[error(
+        "the request's head breaks the grammar of HTTP/1.1 (RFC 9112): check its first line and its headers"
+    )]
     Head,
-    /// Its target is not a URL.
+    #[error("the request's target is not a URL: percent-encode what is not allowed in one")]
     Target,
-    /// Its target is too long.
+    #[error("the request's target is longer than 65000 bytes: send long values in the body")]
     #[strum(serialize = "long-target")]
     TargetTooLong,
-    /// It is too long, or has too many headers.
+    #[error("the request's headers are too many or too large: at most 96 of 100000 bytes together")]
     #[strum(serialize = "large-head")]
     HeadTooLarge,
-    /// It gives the length of the body twice, or not as a number.
+    #[error("the length of the body is not clear: send one Content-Length, or Transfer-Encoding: chunked")]
     Length,
-    /// It did not arrive in time.
+    #[error("the request's headers did not arrive in time")]
     Late,
 }
 

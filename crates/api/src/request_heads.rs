@@ -202,12 +202,7 @@ impl<R> RequestHeads<R> {
         let head = self.received.split_to(end);
         self.searched = 0;
         self.first = None;
-        let checked = if head.len() > MAX_HEAD {
-            Err(too_long(&head))
-        } else {
-            check(&head)
-        };
-        match checked {
+        match check(&head) {
             Ok((head, next)) => {
                 self.checked.extend_from_slice(&head);
                 self.next = next;
@@ -239,26 +234,19 @@ fn too_long(head: &[u8]) -> Unreadable {
 
 /// Returns the position after the empty line that ends a head, searched from `from`.
 fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    let found = rest
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'\n')
-        .find_map(|(at, _)| {
-            let after = rest.get(at.saturating_add(1)..)?;
-            let length = match after {
-                [b'\n', ..] => 1,
-                [b'\r', b'\n', ..] => 2,
-                _ => return None,
-            };
-            Some(at.saturating_add(1).saturating_add(length))
-        });
-    found.map(|end| end.saturating_add(from))
+    (from..bytes.len()).find_map(|at| match bytes.get(at..)? {
+        [b'\n', b'\n', ..] => Some(at + 2),
+        [b'\n', b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
+    })
 }
 
 /// Returns the head as it is passed on, and what follows it.
 fn check(head: &[u8]) -> Result<(BytesMut, Next), Unreadable> {
-    let head = encoded(head)?;
+    if head.len() > MAX_HEAD {
+        return Err(too_long(head));
+    }
+    let head = encoded(head);
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(&head) {
@@ -316,12 +304,9 @@ fn after_head(request: &httparse::Request<'_, '_>) -> Result<Next, Unreadable> {
 }
 
 /// Returns the head with those characters encoded that are not allowed in a URL. Everything else stays as it is, even if it is wrong.
-fn encoded(head: &[u8]) -> Result<BytesMut, Unreadable> {
-    let end = head
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .ok_or(Unreadable::Head)?;
-    let (line, rest) = head.split_at_checked(end).ok_or(Unreadable::Head)?;
+fn encoded(head: &[u8]) -> BytesMut {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let rest = head.get(line.len()..).unwrap_or_default();
     let mut out = BytesMut::with_capacity(head.len());
     for byte in line {
         if matches!(byte, b'"' | b'<' | b'>' | b'`' | 0x80..) {
@@ -331,7 +316,7 @@ fn encoded(head: &[u8]) -> Result<BytesMut, Unreadable> {
         }
     }
     out.extend_from_slice(rest);
-    Ok(out)
+    out
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for RequestHeads<R> {

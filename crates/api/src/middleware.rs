@@ -2,7 +2,7 @@
 //! errors.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_cors::Cors;
 use actix_web::body::{BoxBody, MessageBody};
@@ -26,8 +26,6 @@ const OWN_REQUEST_ID: HeaderName = HeaderName::from_static("trunkline-request-id
 /// One span for each request, with nothing in it that the caller wrote.
 pub(crate) struct RequestSpan;
 
-struct Started(Instant);
-
 /// The id that the OpenAPI document gives to the operation of a request, for the log.
 pub(crate) struct OperationId(pub(crate) Arc<str>);
 
@@ -41,7 +39,6 @@ fn id(extensions: &Extensions) -> String {
 
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        request.extensions_mut().insert(Started(Instant::now()));
         tracing::info_span!(
             "request",
             request.id = id(&request.extensions()),
@@ -60,20 +57,19 @@ pub(crate) async fn around(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let started = Instant::now();
     path::normalize(&mut request);
     let response = next.call(request).await?;
-    log_request(&response);
+    log_request(&response, started.elapsed());
     Ok(response)
 }
 
 /// Writes the log line of a request. Inside of the request's span, the log would read and write the span again for it.
-fn log_request<B>(response: &ServiceResponse<B>) {
+fn log_request<B>(response: &ServiceResponse<B>, took: Duration) {
     let request = response.request();
     let extensions = request.extensions();
     let operation = extensions.get::<OperationId>().map(|operation| &*operation.0);
     let context = extensions.get::<LogContext>();
-    let started = extensions.get::<Started>().map(|started| started.0.elapsed());
-    let micros = started.map(|elapsed| u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
     tracing::info!(
         request.id = id(&extensions),
         http.method = %request.method(),
@@ -81,7 +77,7 @@ fn log_request<B>(response: &ServiceResponse<B>) {
         integration = context.and_then(LogContext::integration),
         connection = context.and_then(LogContext::connection),
         http.status = response.status().as_u16(),
-        duration_us = micros,
+        duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "answered",
     );
 }

@@ -13,7 +13,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{ContentBuilder, Deprecated, InfoBuilder, LicenseBuilder, OpenApi, PathItem};
 
-use crate::nango::aliases::ALIASES;
+use crate::nango::aliases::{ALIASES, former_id};
 use crate::routes::Declared;
 
 /// Returns the document of the routes that every Trunkline has.
@@ -140,8 +140,8 @@ fn describe_proxy(document: &mut OpenApi) {
 
 /// Adds the former paths of operations.
 fn add_aliases(document: &mut OpenApi) {
-    for alias in &ALIASES {
-        let Some((path, method, mut operation)) = find(&document.paths, alias.of) else {
+    for (id, former) in ALIASES {
+        let Some((path, method, mut operation)) = find(&document.paths, id) else {
             continue;
         };
         let verb = serde_json::to_value(&method).unwrap_or_default();
@@ -149,11 +149,9 @@ fn add_aliases(document: &mut OpenApi) {
         let summary = operation.summary.unwrap_or_default();
         operation.summary = Some(format!("{}: use `{verb} {path}`.", summary.trim_end_matches('.')));
         operation.description = None;
-        operation.operation_id = Some(alias.id.to_owned());
+        operation.operation_id = Some(former_id(id));
         operation.tags.get_or_insert_default().push(DEPRECATED.to_owned());
-        document
-            .paths
-            .add_path_operation(alias.path, vec![method], operation);
+        document.paths.add_path_operation(former, vec![method], operation);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::actions::short;
 use crate::connect::forms;
 use crate::connections::{imports, update};
 use crate::error::{self, ErrorBody};
-use crate::nango::aliases::ALIASES;
+use crate::nango::aliases::{ALIASES, former_id};
 use crate::nango::connections as old_connections;
 use crate::nango::{config, front_end, oauth, quickstart, scripts, telemetry, variables};
 use crate::records::feed;
@@ -141,11 +141,11 @@ impl Table {
             let Operation {
                 method, id, route, ..
             } = &entry.operation;
-            for alias in ALIASES.iter().filter(|alias| alias.of == &**id) {
+            for (_, path) in ALIASES.iter().filter(|(of, _)| *of == &**id) {
                 builder.add(Entry {
                     access: entry.access,
-                    path: alias.path.to_owned(),
-                    operation: Operation::general(method.clone(), alias.id, *route),
+                    path: (*path).to_owned(),
+                    operation: Operation::general(method.clone(), &former_id(id), *route),
                 });
             }
             builder.add(entry);

@@ -28,40 +28,7 @@ use crate::{
     providers, proxy, records, runs, syncs, verify,
 };
 
-/// An operation at its path, which is as OpenAPI writes it: `/connections/{connection_id}`.
-struct Entry {
-    access: Access,
-    path: String,
-    operation: Operation,
-}
-
-impl Entry {
-    /// Returns the entries of a handler, one for each method.
-    fn of<T: Path>(access: Access, route: fn() -> Route) -> Vec<Self> {
-        let id = T::operation().operation_id.unwrap_or_default();
-        let mut methods: Vec<Method> = T::methods().iter().map(method).collect();
-        if access == Access::Proxy {
-            let further = proxy::FURTHER_METHODS.iter();
-            methods.extend(further.filter_map(|name| Method::from_bytes(name.as_bytes()).ok()));
-        }
-        let one = methods.len() == 1;
-        let entry = |method: Method| {
-            let id = if one {
-                id.clone()
-            } else {
-                format!("{id}_{method}").to_lowercase()
-            };
-            Self {
-                access,
-                path: T::path(),
-                operation: Operation::general(method, &id, route),
-            }
-        };
-        methods.into_iter().map(entry).collect()
-    }
-}
-
-/// Lists the handlers, and makes from the list their declarations and the functions that return their routes.
+/// Lists the handlers, and makes from the list their declarations and the function that adds them to the table.
 macro_rules! table {
     ($($access:ident { $($module:ident: [$($handler:ident),+],)+ })+) => { pastey::paste! {
         /// The part of the OpenAPI document that the handlers declare.
@@ -69,11 +36,10 @@ macro_rules! table {
         #[openapi(paths($($($($module::$handler,)+)+)+), components(schemas(ErrorBody)))]
         pub(crate) struct Declared;
 
-        fn entries() -> Vec<Entry> {
-            let all = [$($($(
-                Entry::of::<$module::[<__path_ $handler>]>(Access::$access, || web::to($module::$handler)),
-            )+)+)+];
-            all.into_iter().flatten().collect()
+        fn add_handlers(builder: &mut Builder) {
+            $($($(
+                builder.add_handler::<$module::[<__path_ $handler>]>(Access::$access, || web::to($module::$handler));
+            )+)+)+
         }
     }};
 }
@@ -126,30 +92,14 @@ impl Table {
         let mut builder = Builder::new(registry);
         let mut routes: Vec<_> = registry
             .iter()
-            .flat_map(|provider| {
-                provider_routes(provider)
-                    .into_iter()
-                    .map(move |route| (&provider.name, route))
-            })
+            .flat_map(|provider| provider_routes(provider))
             .collect();
         // `Resource::register` relies on it.
-        routes.sort_by_key(|(_, route)| matches!(route.kind, Kind::Action(_)));
-        for (provider, route) in routes {
-            builder.add_of_provider(provider.as_str(), &route);
+        routes.sort_by_key(|route| matches!(route.kind, Kind::Action(_)));
+        for route in routes {
+            builder.add_of_provider(&route);
         }
-        for entry in entries() {
-            let Operation {
-                method, id, route, ..
-            } = &entry.operation;
-            for (_, path) in ALIASES.iter().filter(|(of, _)| *of == &**id) {
-                builder.add(Entry {
-                    access: entry.access,
-                    path: (*path).to_owned(),
-                    operation: Operation::general(method.clone(), &former_id(id), *route),
-                });
-            }
-            builder.add(entry);
-        }
+        add_handlers(&mut builder);
         Self(builder.resources.into_values().map(Arc::new).collect())
     }
 
@@ -189,19 +139,41 @@ impl Builder {
         })
     }
 
-    fn add(&mut self, entry: Entry) {
+    /// Adds the operations of a handler, one for each method, at its path and at its former one.
+    fn add_handler<T: Path>(&mut self, access: Access, route: fn() -> Route) {
+        let id = T::operation().operation_id.unwrap_or_default();
+        let mut methods: Vec<Method> = T::methods().iter().map(method).collect();
+        if access == Access::Proxy {
+            let further = proxy::FURTHER_METHODS.iter();
+            methods.extend(further.filter_map(|name| Method::from_bytes(name.as_bytes()).ok()));
+        }
+        let several = methods.len() > 1;
+        for method in methods {
+            let id = if several {
+                format!("{id}_{method}").to_lowercase()
+            } else {
+                id.clone()
+            };
+            for (_, former) in ALIASES.iter().filter(|(of, _)| *of == id) {
+                let operation = Operation::general(method.clone(), &former_id(&id), route);
+                self.add(former, access, operation);
+            }
+            self.add(&T::path(), access, Operation::general(method, &id, route));
+        }
+    }
+
+    /// Adds an operation at its path, which is as OpenAPI writes it: `/connections/{connection_id}`.
+    fn add(&mut self, path: &str, access: Access, operation: Operation) {
         // A connection's name and a provider's path may contain slashes.
-        let pattern = entry
-            .path
+        let pattern = path
             .replace("{connection_id}", "{connection_id:.*}")
             .replace("{endpoint}", "{endpoint:.*}");
-        let resource = self.resource(&entry.path, pattern, entry.access);
-        resource.operations.push(entry.operation);
+        self.resource(path, pattern, access).operations.push(operation);
     }
 
     /// Adds an operation that a provider file declares. Integrations are created at run time, so there is one resource for each declared
     /// path, whatever the integration.
-    fn add_of_provider(&mut self, provider: &str, route: &ProviderRoute<'_>) {
+    fn add_of_provider(&mut self, route: &ProviderRoute<'_>) {
         let path = format!("/{{integration}}{}", route.path);
         let (pattern, handler): (_, fn() -> Route) = match route.kind {
             Kind::Connect => (path.clone(), || web::to(connect::connect)),
@@ -213,7 +185,7 @@ impl Builder {
             method: method(&route.method),
             id: route.id.as_str().into(),
             general_id: route.kind.general_id().into(),
-            provider: Some(provider.to_owned()),
+            provider: Some(route.provider.to_string()),
             route: handler,
         };
         self.resource(&path, pattern, Access::Key)

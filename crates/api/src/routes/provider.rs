@@ -1,11 +1,12 @@
 //! The operations that provider files declare, each below the name of an integration.
 
-use domain::Model;
+use domain::{Model, ProviderName};
 use registry::{Action, Method, Provider};
 use utoipa::openapi::path::HttpMethod;
 
 /// An operation of the integrations of one provider.
 pub(crate) struct ProviderRoute<'a> {
+    pub(crate) provider: &'a ProviderName,
     pub(crate) method: HttpMethod,
     /// The path below the integration, as OpenAPI writes it: `/messages/{messageSid}`.
     pub(crate) path: String,
@@ -43,6 +44,7 @@ impl Kind<'_> {
 pub(crate) fn provider_routes(provider: &Provider) -> Vec<ProviderRoute<'_>> {
     let name = &provider.name;
     let route = |method, path: String, id: String, kind| ProviderRoute {
+        provider: name,
         method,
         path,
         id,

@@ -108,7 +108,7 @@ const DEPRECATED: &str = "deprecated";
 
 /// Marks deprecated operations by their tag. utoipa would read Rust's own attribute, which would cause a warning in the table of routes.
 fn mark_deprecated(document: &mut OpenApi) {
-    for operation in document.paths.paths.values_mut().flat_map(operations) {
+    for (_, operation) in document.paths.paths.values_mut().flat_map(operations) {
         let tags = operation.tags.as_deref().unwrap_or_default();
         if tags.iter().any(|tag| tag == DEPRECATED) {
             operation.deprecated = Some(Deprecated::True);
@@ -121,20 +121,14 @@ fn describe_proxy(document: &mut OpenApi) {
     let Some(item) = document.paths.paths.get_mut("/proxy/{endpoint}") else {
         return;
     };
-    for (method, operation, has_body) in [
-        ("get", &mut item.get, false),
-        ("head", &mut item.head, false),
-        ("post", &mut item.post, true),
-        ("put", &mut item.put, true),
-        ("patch", &mut item.patch, true),
-        ("delete", &mut item.delete, true),
-    ] {
-        let Some(operation) = operation else { continue };
+    for (method, operation) in operations(item) {
         operation.operation_id = Some(format!("proxy_{method}"));
-        let body = RequestBodyBuilder::new()
-            .description(Some("Whatever the provider accepts"))
-            .content("*/*", ContentBuilder::new().build());
-        operation.request_body = has_body.then(|| body.build().into());
+        if !matches!(method, "get" | "head") {
+            let body = RequestBodyBuilder::new()
+                .description(Some("Whatever the provider accepts"))
+                .content("*/*", ContentBuilder::new().build());
+            operation.request_body = Some(body.build().into());
+        }
     }
 }
 
@@ -172,15 +166,16 @@ fn find(paths: &Paths, id: &str) -> Option<(String, HttpMethod, Operation)> {
     })
 }
 
-/// Returns the operations of a path.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+/// Returns the operations of a path with their methods in lower case.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let all = [
-        &mut item.get,
-        &mut item.head,
-        &mut item.post,
-        &mut item.put,
-        &mut item.patch,
-        &mut item.delete,
+        ("get", &mut item.get),
+        ("head", &mut item.head),
+        ("post", &mut item.post),
+        ("put", &mut item.put),
+        ("patch", &mut item.patch),
+        ("delete", &mut item.delete),
     ];
-    all.into_iter().flatten()
+    all.into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }

@@ -39,7 +39,7 @@ const SERVER: [(&str, &str); 2] = [
 
 /// Adds the shared responses, and the body of every error.
 pub(super) fn add_shared(document: &mut OpenApi) {
-    for operation in document.paths.paths.values_mut().flat_map(operations) {
+    for (_, operation) in document.paths.paths.values_mut().flat_map(operations) {
         if takes_json(operation) {
             add(operation, &BODY);
         }

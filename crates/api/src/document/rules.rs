@@ -41,7 +41,7 @@ fn pattern(name: &str) -> Option<&'static str> {
 /// Adds the rules to every parameter and property without rules of its own.
 pub(super) fn add(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
-        for operation in operations(item) {
+        for (_, operation) in operations(item) {
             path_parameters(path, operation);
             parameters(operation);
             bodies(operation);

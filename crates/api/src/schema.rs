@@ -4,42 +4,36 @@ use domain::{Column, ColumnKind, Model, TableName};
 use registry::{Action, FieldFormat, Input, InputKind};
 use serde_json::Value as Json;
 use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType,
-    Type,
+    AdditionalProperties, ArrayBuilder, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
 };
 
 /// Returns the JSON Schema of the inputs of an action.
-pub(crate) fn inputs_of(action: &Action) -> Json {
-    serde_json::to_value(Schema::from(action_schema(action))).unwrap_or_default()
-}
-
-pub(crate) fn action_schema(action: &Action) -> Object {
+pub(crate) fn action_schema(action: &Action) -> Schema {
     inputs_object(action, |_| true)
         .description(Some(&action.description))
-        .build()
+        .into()
 }
 
 pub(crate) fn inputs_object(action: &Action, wanted: impl Fn(&str) -> bool) -> ObjectBuilder {
-    let mut object = ObjectBuilder::new()
-        .schema_type(SchemaType::Type(Type::Object))
-        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    let mut object =
+        ObjectBuilder::new().additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
     for (name, input) in action.inputs.iter().filter(|(name, _)| wanted(name)) {
         object = if input.required {
             object.property(name, input_schema(input)).required(name)
         } else {
-            object.property(name, or_null(input_schema(input)))
+            object.property(name, nullable(input_schema(input)))
         };
     }
     object
 }
 
-/// Allows null, for a field that may be left out.
-fn or_null(schema: Schema) -> Schema {
+/// Allows null as well.
+pub(crate) fn nullable(schema: impl Into<Schema>) -> Schema {
     let with_null = |kind| match kind {
         SchemaType::Type(kind) => SchemaType::Array(vec![kind, Type::Null]),
         other => other,
     };
-    match schema {
+    match schema.into() {
         Schema::Object(mut object) => {
             object.schema_type = with_null(object.schema_type);
             if let Some(values) = &mut object.enum_values {
@@ -56,7 +50,7 @@ fn or_null(schema: Schema) -> Schema {
 }
 
 pub(crate) fn text() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))
+    ObjectBuilder::new().schema_type(Type::String)
 }
 
 /// Returns the schema of an input of an action.
@@ -67,7 +61,7 @@ pub(crate) fn input_schema(input: &Input) -> Schema {
     );
     let examples = input.example.clone();
     let number = |bound: Option<i64>| bound.and_then(|bound| i32::try_from(bound).ok()).map(f64::from);
-    let of = |kind| ObjectBuilder::new().schema_type(SchemaType::Type(kind));
+    let of = |kind: Type| ObjectBuilder::new().schema_type(kind);
     let object = match input.kind {
         InputKind::List => {
             let list = ArrayBuilder::new()
@@ -103,17 +97,17 @@ fn of_text(input: &Input) -> ObjectBuilder {
 
 /// Returns the format as JSON Schema names it, or our own name.
 pub(crate) fn format_of(format: FieldFormat) -> SchemaFormat {
-    let own = |word: &str| SchemaFormat::Custom(word.to_owned());
-    match format {
-        FieldFormat::Hostname => own("hostname"),
-        FieldFormat::Uri => own("uri"),
-        FieldFormat::Uuid => own("uuid"),
-        FieldFormat::Email => own("email"),
-        FieldFormat::Phone => own("phone"),
-        FieldFormat::Sender => own("sender"),
-        FieldFormat::Date => SchemaFormat::KnownFormat(KnownFormat::Date),
-        FieldFormat::DateTime => SchemaFormat::KnownFormat(KnownFormat::DateTime),
-    }
+    let name = match format {
+        FieldFormat::Hostname => "hostname",
+        FieldFormat::Uri => "uri",
+        FieldFormat::Uuid => "uuid",
+        FieldFormat::Email => "email",
+        FieldFormat::Phone => "phone",
+        FieldFormat::Sender => "sender",
+        FieldFormat::Date => "date",
+        FieldFormat::DateTime => "date-time",
+    };
+    SchemaFormat::Custom(name.to_owned())
 }
 
 /// Joins a description and the words for a pattern.
@@ -127,31 +121,23 @@ pub(crate) fn told(description: Option<&str>, pattern: Option<&str>) -> Option<S
 }
 
 /// Returns the JSON Schema of a model's records.
-pub(crate) fn schema_of(model: &Model) -> serde_json::Value {
-    serde_json::to_value(record_schema(model)).unwrap_or_default()
-}
-
 pub(crate) fn record_schema(model: &Model) -> Schema {
-    let mut object = ObjectBuilder::new()
-        .schema_type(SchemaType::Type(Type::Object))
-        .description(Some(&model.description));
+    let mut object = ObjectBuilder::new().description(Some(&model.description));
     for (name, column) in &model.columns {
         object = object
             .property(name.as_str(), column_schema(model, name, column))
             .required(name.as_str());
     }
-    let extra = ObjectBuilder::new()
-        .schema_type(SchemaType::Type(Type::Object))
-        .description(Some(
-            "What the provider sent besides the columns; left out if there is nothing",
-        ));
-    object.property("_extra", extra).build().into()
+    let extra = ObjectBuilder::new().description(Some(
+        "What the provider sent besides the columns; left out if there is nothing",
+    ));
+    object.property("_extra", extra).into()
 }
 
-fn column_schema(model: &Model, name: &TableName, column: &Column) -> ObjectBuilder {
+fn column_schema(model: &Model, name: &TableName, column: &Column) -> Schema {
     let schema = scalar(column.kind).description(Some(&column.description));
     if *name == model.key {
-        schema
+        schema.into()
     } else {
         nullable(schema)
     }
@@ -170,12 +156,4 @@ pub(crate) fn scalar(kind: ColumnKind) -> ObjectBuilder {
         Some(_) => SchemaType::Type(Type::String),
     };
     ObjectBuilder::new().schema_type(schema_type).format(format)
-}
-
-pub(crate) fn nullable(schema: ObjectBuilder) -> ObjectBuilder {
-    let mut object = schema.build();
-    if let SchemaType::Type(kind) = object.schema_type {
-        object.schema_type = SchemaType::Array(vec![kind, Type::Null]);
-    }
-    object.into()
 }

@@ -7,7 +7,6 @@ use utoipa::PartialSchema;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, Paths};
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat,
-    SchemaType, Type,
 };
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr};
 
@@ -43,8 +42,7 @@ pub(super) fn describe(provider: &Provider, general: &Paths, document: &mut Open
         );
     }
     for action in provider.actions.values() {
-        let schema = Schema::from(action_schema(action));
-        schemas.insert(format!("{name}.{}", action.name), schema.into());
+        schemas.insert(format!("{name}.{}", action.name), action_schema(action).into());
     }
 }
 
@@ -174,7 +172,6 @@ fn parameters(model: &Model, generic: Vec<RefOr<Parameter>>) -> Vec<RefOr<Parame
 
 fn page(model: &Model, schema: &str) -> Schema {
     ObjectBuilder::new()
-        .schema_type(SchemaType::Type(Type::Object))
         .property(
             &model.plural,
             ArrayBuilder::new().items(Ref::from_schema_name(schema)),
@@ -182,9 +179,8 @@ fn page(model: &Model, schema: &str) -> Schema {
         .required(&model.plural)
         .property(
             "next_cursor",
-            nullable(text()).description(Some("The cursor of the next page; null on the last page")),
+            nullable(text().description(Some("The cursor of the next page; null on the last page"))),
         )
         .required("next_cursor")
-        .build()
         .into()
 }

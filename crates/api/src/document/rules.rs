@@ -1,10 +1,11 @@
 //! Rules that many operations share: the patterns of names, the parameters of paths, and that no text of a query is empty.
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, Object, Schema, SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr, Required};
 
 use super::operations;
+use crate::schema::text;
 
 /// The patterns of names, by the rules of `domain::names`. A parameter or a property with one of these names has its pattern.
 const NAMES: [(&[&str], &str); 6] = [
@@ -112,9 +113,7 @@ fn path_parameters(path: &str, operation: &mut Operation) {
                 .required(Required::True)
                 .description(Some(description))
                 .example(Some(example.into()))
-                .schema(Some(
-                    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)),
-                ));
+                .schema(Some(text()));
             parameters.insert(0, parameter.build().into());
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use utoipa::ToSchema;
 
-use crate::schema::{inputs_of, schema_of};
+use crate::schema::{action_schema, record_schema};
 
 /// A type of function.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -110,17 +110,11 @@ impl FunctionTable {
 impl Function {
     /// Returns the functions of a provider for the key of an integration.
     pub(crate) fn of(provider: &Provider, integration: &str) -> Vec<Self> {
-        provider
-            .syncs
-            .values()
-            .map(|sync| Self::sync(sync, integration))
-            .chain(
-                provider
-                    .actions
-                    .values()
-                    .map(|action| Self::action(provider, action, integration)),
-            )
-            .collect()
+        let syncs = provider.syncs.values();
+        let syncs = syncs.map(|sync| Self::sync(sync, integration));
+        let actions = provider.actions.values();
+        let actions = actions.map(|action| Self::action(provider, action, integration));
+        syncs.chain(actions).collect()
     }
 
     fn action(provider: &Provider, action: &Action, integration: &str) -> Self {
@@ -130,8 +124,10 @@ impl Function {
             .writes
             .as_ref()
             .and_then(|writes| provider.syncs.get(&writes.sync));
-        let brought = written.map(|sync| (sync.model.name.to_string(), schema_of(&sync.model)));
-        let given = input.iter().map(|name| (name.clone(), inputs_of(action)));
+        let brought = written.map(|sync| (sync.model.name.to_string(), json!(record_schema(&sync.model))));
+        let given = input
+            .iter()
+            .map(|name| (name.clone(), json!(action_schema(action))));
         let definitions: serde_json::Map<String, Json> = given.chain(brought.clone()).collect();
         Self {
             name: action.name.to_string(),
@@ -160,7 +156,7 @@ impl Function {
             description: sync.description.clone(),
             scopes: Vec::new(),
             input: None,
-            json_schema: json!({ "definitions": { &model: schema_of(&sync.model) } }),
+            json_schema: json!({ "definitions": { &model: record_schema(&sync.model) } }),
             returns: vec![model],
             runs: Some(sync.schedule.to_string()),
             auto_start: Some(sync.auto_start),

@@ -119,14 +119,6 @@ impl<'de> Deserializer<'de> for &Values {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, ValueError> {
-        visitor.visit_newtype_struct(self)
-    }
-
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         let flag = self.text()?.parse();
         visitor.visit_bool(flag.map_err(|_| ValueError::custom("must be true or false"))?)
@@ -139,12 +131,11 @@ impl<'de> Deserializer<'de> for &Values {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        name: &'static str,
-        variants: &'static [&'static str],
+        _: &'static str,
+        _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ValueError> {
-        let text: serde::de::value::StrDeserializer<'_, ValueError> = self.text()?.into_deserializer();
-        text.deserialize_enum(name, variants, visitor)
+        visitor.visit_enum(self.text()?.into_deserializer())
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
@@ -176,7 +167,7 @@ impl<'de> Deserializer<'de> for &Values {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct tuple tuple_struct struct identifier
+        i8 i16 i32 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct tuple tuple_struct struct identifier
     }
 }
 

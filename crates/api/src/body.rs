@@ -5,10 +5,11 @@ use std::time::Duration;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures::future::LocalBoxFuture;
 use gateway::FieldError;
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
 
 use crate::error::ApiError;
 use crate::query::{NoParameters, Query};
@@ -18,36 +19,25 @@ pub(crate) const MAX_BODY: usize = 64 << 10;
 /// How long a body may take to arrive that is read as a whole before anything is done (at most 256 KB).
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The body of a request without a query.
-pub(crate) struct Body<T>(pub(crate) T);
+/// The body of a request and its query, which has no parameters unless `Q` declares them.
+pub(crate) struct Body<T, Q = NoParameters>(pub(crate) T, pub(crate) Q);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+impl<T, Q> FromRequest for Body<T, Q>
+where
+    T: DeserializeOwned + 'static,
+    Q: DeserializeOwned + IntoParams + 'static,
+{
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let query = Query::<NoParameters>::from_request(request, payload).into_inner();
-        let body = QueryBody::from_request(request, payload);
-        Box::pin(async move {
-            query?;
-            Ok(Self(body.await?.0))
-        })
-    }
-}
-
-/// The body of a request whose query is read by another extractor.
-pub(crate) struct QueryBody<T>(pub(crate) T);
-
-impl<T: DeserializeOwned + 'static> FromRequest for QueryBody<T> {
-    type Error = ApiError;
-    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let query = Query::<Q>::from_request(request, payload).into_inner();
         let checked = content_type(request);
         let bytes = RawBody::from_request(request, payload);
         Box::pin(async move {
+            let Query(query) = query?;
             checked?;
-            parse(&bytes.await?.0).map(Self)
+            Ok(Self(parse(&bytes.await?.0)?, query))
         })
     }
 }
@@ -81,20 +71,10 @@ pub(crate) async fn in_time<F: Future>(reading: F) -> Result<F::Output, ApiError
 
 /// Checks that the content type, if there is one, is JSON.
 pub(crate) fn content_type(request: &HttpRequest) -> Result<(), ApiError> {
-    let Some(header) = request.headers().get(CONTENT_TYPE) else {
-        return Ok(());
-    };
-    let essence = header
-        .to_str()
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    let json =
-        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    if json {
+    let media_type = request.content_type().to_ascii_lowercase();
+    let subtype = media_type.strip_prefix("application/");
+    let is_json = subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"));
+    if is_json || !request.headers().contains_key(CONTENT_TYPE) {
         Ok(())
     } else {
         Err(ApiError::InvalidContentType)

@@ -7,11 +7,10 @@ use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
 use super::IntegrationQuery;
-use crate::body::{Body, QueryBody};
+use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::connect::{UnreadableSync, unreadable};
 use crate::error::{ApiError, NotFound};
-use crate::query::Query;
 
 /// The result of a change.
 #[derive(Serialize, ToSchema)]
@@ -38,10 +37,9 @@ pub(crate) async fn patch(
     caller: Caller<scope::ConnectionsUpdate>,
     gateway: web::Data<Gateway>,
     name: web::Path<String>,
-    query: Query<IntegrationQuery>,
-    body: QueryBody<ConnectionPatch>,
+    Body(patch, query): Body<ConnectionPatch, IntegrationQuery>,
 ) -> Result<web::Json<PatchAnswer>, ApiError> {
-    let patched = connections::patch(&gateway, &caller, &query.0.provider_config_key, &name, body.0).await;
+    let patched = connections::patch(&gateway, &caller, &query.provider_config_key, &name, patch).await;
     Ok(web::Json(PatchAnswer {
         success: true,
         unreadable_syncs: unreadable(patched.map_err(ApiError::connection_not_found)?),

@@ -8,11 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
-use crate::body::QueryBody;
+use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::connections::IntegrationQuery;
 use crate::error::ApiError;
-use crate::query::Query;
 
 /// The metadata itself.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -54,12 +53,11 @@ pub(crate) async fn set_metadata(
     caller: Caller<scope::ConnectionsUpdate>,
     gateway: web::Data<Gateway>,
     name: web::Path<String>,
-    query: Query<IntegrationQuery>,
-    body: QueryBody<Metadata>,
+    Body(metadata, query): Body<Metadata, IntegrationQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let how = MetadataChange::Replace;
-    change(&caller, &gateway, name.into_inner(), &query.0, &body.0, how).await?;
-    Ok(HttpResponse::Created().json(body.0))
+    change(&caller, &gateway, name.into_inner(), &query, &metadata, how).await?;
+    Ok(HttpResponse::Created().json(metadata))
 }
 
 /// Adds fields to the metadata of one connection: use `PATCH /connections/metadata`.
@@ -77,10 +75,9 @@ pub(crate) async fn merge_metadata(
     caller: Caller<scope::ConnectionsUpdate>,
     gateway: web::Data<Gateway>,
     name: web::Path<String>,
-    query: Query<IntegrationQuery>,
-    body: QueryBody<Metadata>,
+    Body(metadata, query): Body<Metadata, IntegrationQuery>,
 ) -> Result<web::Json<Metadata>, ApiError> {
     let how = MetadataChange::Merge;
-    change(&caller, &gateway, name.into_inner(), &query.0, &body.0, how).await?;
-    Ok(web::Json(body.0))
+    change(&caller, &gateway, name.into_inner(), &query, &metadata, how).await?;
+    Ok(web::Json(metadata))
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
-use crate::body::QueryBody;
+use crate::body::Body;
 use crate::connect::{UnreadableSync, unreadable};
 use crate::error::ApiError;
 use crate::query::{self, Query};
@@ -52,18 +52,21 @@ pub(crate) struct FrontEndQuery {
     _connection_id: (),
 }
 
+impl FrontEndQuery {
+    fn params(self) -> Map<String, Json> {
+        let params = self.params.into_iter();
+        params.map(|(name, value)| (name, value.into())).collect()
+    }
+}
+
 fn refuse_name<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
     Err(D::Error::custom(
         "is not for a front end to choose: the connection gets a random name, or is the one that the session reconnects",
     ))
 }
 
-/// The session of a request, its parameters and its body, checked in this order.
-pub(crate) struct FrontEnd<T> {
-    session: Arc<ConnectSession>,
-    params: Map<String, Json>,
-    body: T,
-}
+/// The session of the token in the query, and the rest of the request, which is read only if the token is good.
+pub(crate) struct FrontEnd<T>(Arc<ConnectSession>, T);
 
 impl<T: FromRequest<Error = ApiError> + 'static> FromRequest for FrontEnd<T> {
     type Error = ApiError;
@@ -75,8 +78,7 @@ impl<T: FromRequest<Error = ApiError> + 'static> FromRequest for FrontEnd<T> {
         let public_key = has("public_key");
         let token = pairs.into_iter().find(|(name, _)| name == TOKEN);
         let gateway = request.app_data::<web::Data<Gateway>>().cloned();
-        let query = Query::<FrontEndQuery>::from_request(request, payload).into_inner();
-        let body = T::from_request(request, payload);
+        let rest = T::from_request(request, payload);
         Box::pin(async move {
             let (_, token) = token.ok_or(if public_key {
                 ApiError::PublicKey
@@ -85,18 +87,13 @@ impl<T: FromRequest<Error = ApiError> + 'static> FromRequest for FrontEnd<T> {
             })?;
             let gateway = gateway.ok_or(ApiError::Unauthenticated)?;
             let session = sessions::authenticate(&gateway, &token).await?;
-            let params = query?.0.params.into_iter();
-            Ok(Self {
-                session,
-                params: params.map(|(name, value)| (name, value.into())).collect(),
-                body: body.await?,
-            })
+            Ok(Self(session, rest.await?))
         })
     }
 }
 
-/// Credentials, which the provider's rules check.
-type Credentials = Map<String, Json>;
+/// Credentials, which the provider's rules check, beside the query.
+type CredentialsBody = Body<Map<String, Json>, FrontEndQuery>;
 
 /// One key.
 #[derive(ToSchema)]
@@ -144,13 +141,9 @@ async fn connect(
     gateway: &Gateway,
     integration: &str,
     mode: AuthMode,
-    request: FrontEnd<QueryBody<Credentials>>,
+    FrontEnd(session, Body(credentials, query)): FrontEnd<CredentialsBody>,
 ) -> Result<web::Json<FrontEndAnswer>, ApiError> {
-    let FrontEnd {
-        session,
-        params,
-        body: QueryBody(credentials),
-    } = request;
+    let params = query.params();
     let connected =
         sessions::connect(gateway, &session, integration, Some(mode), &credentials, params).await?;
     Ok(web::Json(connected.into()))
@@ -189,7 +182,7 @@ enum ConnectErrors {
 pub(crate) async fn api_key(
     gateway: web::Data<Gateway>,
     integration: web::Path<String>,
-    request: FrontEnd<QueryBody<Credentials>>,
+    request: FrontEnd<CredentialsBody>,
 ) -> Result<web::Json<FrontEndAnswer>, ApiError> {
     connect(&gateway, &integration, AuthMode::ApiKey, request).await
 }
@@ -204,7 +197,7 @@ pub(crate) async fn api_key(
 pub(crate) async fn basic(
     gateway: web::Data<Gateway>,
     integration: web::Path<String>,
-    request: FrontEnd<QueryBody<Credentials>>,
+    request: FrontEnd<CredentialsBody>,
 ) -> Result<web::Json<FrontEndAnswer>, ApiError> {
     connect(&gateway, &integration, AuthMode::Basic, request).await
 }
@@ -221,26 +214,9 @@ pub(crate) async fn basic(
 pub(crate) async fn unauthenticated(
     gateway: web::Data<Gateway>,
     integration: web::Path<String>,
-    request: FrontEnd<NoBody>,
+    FrontEnd(session, Query(query)): FrontEnd<Query<FrontEndQuery>>,
 ) -> Result<web::Json<FrontEndAnswer>, ApiError> {
-    let FrontEnd {
-        session,
-        params,
-        body: NoBody,
-    } = request;
-    let none = Map::new();
+    let (none, params) = (Map::new(), query.params());
     let connected = sessions::connect(&gateway, &session, &integration, None, &none, params).await?;
     Ok(web::Json(connected.into()))
-}
-
-/// An ignored body.
-pub(crate) struct NoBody;
-
-impl FromRequest for NoBody {
-    type Error = ApiError;
-    type Future = std::future::Ready<Result<Self, ApiError>>;
-
-    fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(Ok(Self))
-    }
 }

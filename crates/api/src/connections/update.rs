@@ -67,29 +67,35 @@ pub(crate) struct MetadataBody {
     #[schema(example = "acme")]
     provider_config_key: String,
     /// Your metadata.
-    metadata: Map<String, Json>,
+    pub(crate) metadata: Map<String, Json>,
 }
 
-async fn change_metadata(
-    caller: &gateway::Caller,
-    gateway: &Gateway,
-    body: &MetadataBody,
-    how: MetadataChange,
-) -> Result<(), ApiError> {
-    let names = match &body.connection_id {
-        Names::One(name) => std::slice::from_ref(name),
-        Names::Many(names) => names,
-    };
-    let changed = connections::set_metadata(
-        gateway,
-        caller,
-        &body.provider_config_key,
-        names,
-        body.metadata.clone(),
-        how,
-    )
-    .await;
-    changed.map_err(ApiError::integration_unknown)
+impl MetadataBody {
+    /// Returns the same change of one connection.
+    pub(crate) fn of_one(name: String, query: IntegrationQuery, metadata: Map<String, Json>) -> Self {
+        Self {
+            connection_id: Names::One(name),
+            provider_config_key: query.provider_config_key,
+            metadata,
+        }
+    }
+
+    /// Changes the metadata of the connections; returns what was sent.
+    pub(crate) async fn apply(
+        self,
+        caller: &gateway::Caller,
+        gateway: &Gateway,
+        how: MetadataChange,
+    ) -> Result<Self, ApiError> {
+        let names = match &self.connection_id {
+            Names::One(name) => std::slice::from_ref(name),
+            Names::Many(names) => names,
+        };
+        let (integration, metadata) = (&self.provider_config_key, self.metadata.clone());
+        let changed = connections::set_metadata(gateway, caller, integration, names, metadata, how).await;
+        changed.map_err(ApiError::integration_unknown)?;
+        Ok(self)
+    }
 }
 
 /// Replaces the metadata of one or several connections. The response is what was sent.
@@ -107,8 +113,8 @@ pub(crate) async fn set_metadata(
     gateway: web::Data<Gateway>,
     body: Body<MetadataBody>,
 ) -> Result<HttpResponse, ApiError> {
-    change_metadata(&caller, &gateway, &body.0, MetadataChange::Replace).await?;
-    Ok(HttpResponse::Created().json(body.0))
+    let sent = body.0.apply(&caller, &gateway, MetadataChange::Replace).await?;
+    Ok(HttpResponse::Created().json(sent))
 }
 
 /// Adds fields to the metadata of one or several connections. The response is what was sent.
@@ -126,6 +132,6 @@ pub(crate) async fn merge_metadata(
     gateway: web::Data<Gateway>,
     body: Body<MetadataBody>,
 ) -> Result<web::Json<MetadataBody>, ApiError> {
-    change_metadata(&caller, &gateway, &body.0, MetadataChange::Merge).await?;
-    Ok(web::Json(body.0))
+    let sent = body.0.apply(&caller, &gateway, MetadataChange::Merge).await?;
+    Ok(web::Json(sent))
 }

@@ -3,7 +3,7 @@
 //! The tag `deprecated` marks an operation as deprecated in the document.
 
 use actix_web::{HttpResponse, web};
-use gateway::{Gateway, MetadataChange, connections};
+use gateway::{Gateway, MetadataChange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
@@ -11,32 +11,13 @@ use utoipa::ToSchema;
 use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::connections::IntegrationQuery;
+use crate::connections::update::MetadataBody;
 use crate::error::ApiError;
 
 /// The metadata itself.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(transparent)]
 pub(crate) struct Metadata(Map<String, Json>);
-
-async fn change(
-    caller: &gateway::Caller,
-    gateway: &Gateway,
-    name: String,
-    query: &IntegrationQuery,
-    metadata: &Metadata,
-    how: MetadataChange,
-) -> Result<(), ApiError> {
-    let changed = connections::set_metadata(
-        gateway,
-        caller,
-        &query.provider_config_key,
-        &[name],
-        metadata.0.clone(),
-        how,
-    )
-    .await;
-    changed.map_err(ApiError::integration_unknown)
-}
 
 /// Replaces the metadata of one connection: use `POST /connections/metadata`.
 #[utoipa::path(
@@ -55,9 +36,9 @@ pub(crate) async fn set_metadata(
     name: web::Path<String>,
     Body(metadata, query): Body<Metadata, IntegrationQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let how = MetadataChange::Replace;
-    change(&caller, &gateway, name.into_inner(), &query, &metadata, how).await?;
-    Ok(HttpResponse::Created().json(metadata))
+    let change = MetadataBody::of_one(name.into_inner(), query, metadata.0);
+    let sent = change.apply(&caller, &gateway, MetadataChange::Replace).await?;
+    Ok(HttpResponse::Created().json(sent.metadata))
 }
 
 /// Adds fields to the metadata of one connection: use `PATCH /connections/metadata`.
@@ -77,7 +58,7 @@ pub(crate) async fn merge_metadata(
     name: web::Path<String>,
     Body(metadata, query): Body<Metadata, IntegrationQuery>,
 ) -> Result<web::Json<Metadata>, ApiError> {
-    let how = MetadataChange::Merge;
-    change(&caller, &gateway, name.into_inner(), &query, &metadata, how).await?;
-    Ok(web::Json(metadata))
+    let change = MetadataBody::of_one(name.into_inner(), query, metadata.0);
+    let sent = change.apply(&caller, &gateway, MetadataChange::Merge).await?;
+    Ok(web::Json(Metadata(sent.metadata)))
 }

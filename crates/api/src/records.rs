@@ -91,9 +91,9 @@ pub(crate) async fn respond(
         filter.model().table,
         format.extension()
     );
-    let rows = stream::rows(gateway.into_inner(), filter, format, limit).await?;
+    let stream = stream::stream(gateway.into_inner(), filter, format, limit).await?;
     Ok(HttpResponse::Ok()
         .content_type(format.content_type())
         .insert_header((CONTENT_DISPOSITION, name))
-        .streaming(rows))
+        .streaming(stream))
 }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::write::{json_optional, json_page, json_text, json_value};
+use super::write::{json, json_page, json_value};
 use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::error::ApiError;
@@ -142,7 +142,7 @@ struct FeedMetadata {
     last_modified_at: String,
     /// `ADDED`, `UPDATED` or `DELETED`.
     #[schema(example = "ADDED")]
-    last_action: String,
+    last_action: &'static str,
     #[schema(format = DateTime)]
     deleted_at: Option<String>,
     /// When `PATCH /records/prune` removed its content.
@@ -268,7 +268,10 @@ fn page(page: &FeedPage) -> Vec<u8> {
             if record.deleted_at.is_none() && record.pruned_at.is_none() {
                 payload(&page.model, record, out);
             }
-            envelope(record, &page.cursor(record), out);
+            out.extend_from_slice(b"\"id\":");
+            json(&record.key, out);
+            out.extend_from_slice(b",\"_nango_metadata\":");
+            json(&FeedMetadata::new(record, page.cursor(record)), out);
             out.push(b'}');
         },
     )
@@ -292,42 +295,33 @@ fn payload(model: &Model, record: &StoredRecord, out: &mut Vec<u8>) {
             continue;
         }
         extra.remove(name);
-        json_text(name, out);
+        json(name, out);
         out.push(b':');
         json_value(value, out);
         out.push(b',');
     }
     for (name, value) in extra {
-        json_text(&name, out);
+        json(&name, out);
         out.push(b':');
         out.extend_from_slice(value.get().as_bytes());
         out.push(b',');
     }
 }
 
-fn envelope(record: &StoredRecord, cursor: &str, out: &mut Vec<u8>) {
-    let mut text = |name: &str, value: Option<&str>| {
-        out.extend_from_slice(name.as_bytes());
-        json_optional(value, out);
-    };
-    text("\"id\":", Some(&record.key));
-    text(
-        ",\"_nango_metadata\":{\"first_seen_at\":",
-        Some(&precise(record.first_seen_at)),
-    );
-    text(",\"last_modified_at\":", Some(&precise(record.last_modified_at)));
-    text(",\"last_action\":", Some(last_action(record)));
-    text(",\"deleted_at\":", record.deleted_at.map(precise).as_deref());
-    text(",\"pruned_at\":", record.pruned_at.map(precise).as_deref());
-    text(",\"cursor\":", Some(cursor));
-    out.push(b'}');
-}
-
-fn last_action(record: &StoredRecord) -> &'static str {
-    match record.last_action() {
-        RecordAction::Added => "ADDED",
-        RecordAction::Updated => "UPDATED",
-        RecordAction::Deleted => "DELETED",
+impl FeedMetadata {
+    fn new(record: &StoredRecord, cursor: String) -> Self {
+        Self {
+            first_seen_at: precise(record.first_seen_at),
+            last_modified_at: precise(record.last_modified_at),
+            last_action: match record.last_action() {
+                RecordAction::Added => "ADDED",
+                RecordAction::Updated => "UPDATED",
+                RecordAction::Deleted => "DELETED",
+            },
+            deleted_at: record.deleted_at.map(precise),
+            pruned_at: record.pruned_at.map(precise),
+            cursor,
+        }
     }
 }
 

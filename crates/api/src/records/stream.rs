@@ -1,14 +1,15 @@
-//! Streams all records that match a filter, with one page in memory at a time; the next is read when the client has read the previous.
+//! Streams all records that match a filter, with one page in memory at a time. It reads the next page only after the client has taken the
+//! previous one.
 
-use domain::StoredRecord;
 use std::sync::Arc;
 
 use async_stream::try_stream;
 use bytes::Bytes;
+use domain::{Model, StoredRecord};
 use futures::Stream;
 use gateway::{Gateway, GatewayError, RecordFilter, records};
 
-use super::write::{RowWriter, csv_rows};
+use super::write::{RowWriter, csv_header, csv_rows};
 use crate::error::ApiError;
 
 /// Rows read at a time.
@@ -54,16 +55,17 @@ impl Format {
         }
     }
 
-    fn begin(self, writer: &RowWriter) -> Result<Vec<u8>, StreamError> {
-        Ok(match self {
-            Self::Csv => writer.csv_header()?,
-            Self::NdJson => Vec::new(),
-        })
+    /// Returns what is before the first record.
+    fn header(self, model: &Model) -> Result<Vec<u8>, csv::Error> {
+        match self {
+            Self::Csv => csv_header(model),
+            Self::NdJson => Ok(Vec::new()),
+        }
     }
 
-    fn rows(self, writer: &RowWriter, records: &[StoredRecord]) -> Result<Vec<u8>, StreamError> {
+    fn encode(self, writer: &RowWriter, records: &[StoredRecord]) -> Result<Vec<u8>, csv::Error> {
         if self == Self::Csv {
-            return Ok(csv_rows(records)?);
+            return csv_rows(records);
         }
         let mut out = Vec::new();
         for record in records {
@@ -83,9 +85,9 @@ pub(crate) enum StreamError {
     Csv(#[from] csv::Error),
 }
 
-/// Returns at most `limit` rows of `filter` as bytes. The first page is read before this returns, so that its error becomes an error
+/// Streams at most `limit` records of `filter` as bytes. The first page is read before this returns, so that its error becomes an error
 /// response.
-pub(crate) async fn rows(
+pub(crate) async fn stream(
     gateway: Arc<Gateway>,
     filter: RecordFilter,
     format: Format,
@@ -95,20 +97,20 @@ pub(crate) async fn rows(
     let first = records::after(&gateway, &filter, None, chunk).await?;
     Ok(try_stream! {
         let writer = RowWriter::new(filter.model());
-        let mut head = format.begin(&writer)?;
+        let mut bytes = format.header(filter.model())?;
         let mut left = limit.unwrap_or(i64::MAX);
-        let mut asked = chunk;
+        let mut requested = chunk;
         let mut records = first;
         loop {
             let read = i64::try_from(records.len()).unwrap_or(i64::MAX);
             left -= read;
-            head.extend(format.rows(&writer, &records)?);
-            if !head.is_empty() {
-                yield Bytes::from(std::mem::take(&mut head));
+            bytes.extend(format.encode(&writer, &records)?);
+            if !bytes.is_empty() {
+                yield Bytes::from(std::mem::take(&mut bytes));
             }
-            let Some(last) = records.pop().filter(|_| read == asked && left > 0) else { break };
-            asked = left.min(CHUNK);
-            records = match records::after(&gateway, &filter, Some(last.position), asked).await {
+            let Some(last) = records.pop().filter(|_| read == requested && left > 0) else { break };
+            requested = left.min(CHUNK);
+            records = match records::after(&gateway, &filter, Some(last.position), requested).await {
                 Ok(records) => records,
                 Err(error) => {
                     tracing::error!(%error, "a stream of records breaks off");

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use domain::{Model, StoredRecord, Value};
+use domain::{Model, StoredRecord, TableName, Value};
 use gateway::RecordPage;
+use serde::Serialize;
 
 /// The approximate bytes of a row, by which buffers are sized.
 const ROW: usize = 1_024;
@@ -14,20 +15,17 @@ pub(crate) struct RowWriter {
     plural: String,
     /// The text before the value of each column: `{"sid":` for the first, `,"to":` for the others.
     heads: Vec<Vec<u8>>,
-    names: Vec<String>,
 }
 
 impl RowWriter {
     pub(crate) fn new(model: &Model) -> Self {
-        let names: Vec<String> = model.columns.keys().map(ToString::to_string).collect();
-        let head = |(index, name): (usize, &String)| {
+        let head = |(index, name): (usize, &TableName)| {
             // A column's name is letters, digits and underscores: nothing to escape.
             format!("{}\"{name}\":", if index == 0 { '{' } else { ',' }).into_bytes()
         };
         Self {
             plural: model.plural.clone(),
-            heads: names.iter().enumerate().map(head).collect(),
-            names,
+            heads: model.columns.keys().enumerate().map(head).collect(),
         }
     }
 
@@ -51,13 +49,6 @@ impl RowWriter {
         }
         out.push(b'}');
     }
-
-    /// Returns the first line of a CSV: the names of the columns.
-    pub(crate) fn csv_header(&self) -> Result<Vec<u8>, csv::Error> {
-        let mut writer = csv_writer(Vec::new());
-        writer.write_record(self.names.iter().map(String::as_str).chain(["_extra"]))?;
-        finish(writer)
-    }
 }
 
 /// Returns records as a JSON object with a list of that name and the cursor of the next page.
@@ -69,7 +60,7 @@ pub(super) fn json_page(
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(records.len().saturating_mul(ROW).saturating_add(64));
     out.push(b'{');
-    json_text(name, &mut out);
+    json(name, &mut out);
     out.extend_from_slice(b":[");
     for (index, record) in records.iter().enumerate() {
         if index > 0 {
@@ -78,9 +69,16 @@ pub(super) fn json_page(
         write(record, &mut out);
     }
     out.extend_from_slice(b"],\"next_cursor\":");
-    json_optional(next_cursor, &mut out);
+    json(&next_cursor, &mut out);
     out.push(b'}');
     out
+}
+
+/// Returns the first line of a CSV: the names of the columns.
+pub(crate) fn csv_header(model: &Model) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv_writer(Vec::new());
+    writer.write_record(model.columns.keys().map(TableName::as_str).chain(["_extra"]))?;
+    finish(writer)
 }
 
 /// Returns rows as lines of CSV (RFC 4180); null is an empty field.
@@ -121,33 +119,20 @@ fn csv_value(value: &Value, field: &mut String) {
 }
 
 pub(super) fn json_value(value: &Value, out: &mut Vec<u8>) {
-    // Writing to a vector does not fail.
-    let _ = match value {
-        Value::Null => out.write_all(b"null"),
-        Value::Text(text) | Value::Decimal(text) => {
-            json_text(text, out);
-            Ok(())
-        }
-        Value::Integer(number) => write!(out, "{number}"),
-        Value::Boolean(flag) => write!(out, "{flag}"),
-        Value::Timestamp(time) => write!(out, "\"{time}\""),
-        Value::Json(text) => {
-            json_line(text, out);
-            Ok(())
-        }
-    };
-}
-
-pub(super) fn json_text(text: &str, out: &mut Vec<u8>) {
-    // Text in a vector cannot fail to be written.
-    let _ = serde_json::to_writer(out, text);
-}
-
-pub(super) fn json_optional(text: Option<&str>, out: &mut Vec<u8>) {
-    match text {
-        Some(text) => json_text(text, out),
-        None => out.extend_from_slice(b"null"),
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Text(text) | Value::Decimal(text) => json(text, out),
+        Value::Integer(number) => json(number, out),
+        Value::Boolean(flag) => json(flag, out),
+        // Writing to a vector does not fail.
+        Value::Timestamp(time) => drop(write!(out, "\"{time}\"")),
+        Value::Json(text) => json_line(text, out),
     }
+}
+
+pub(super) fn json(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
+    // Text, numbers and structs of them in a vector cannot fail to be written.
+    let _ = serde_json::to_writer(out, value);
 }
 
 /// Writes stored JSON on one line: inside of its strings line breaks are escaped, so that all others are white space.

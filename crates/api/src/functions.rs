@@ -2,6 +2,8 @@
 
 mod function;
 
+use std::sync::Arc;
+
 use actix_web::web;
 use gateway::{Gateway, integrations, providers};
 use registry::Provider;
@@ -109,7 +111,8 @@ pub(crate) async fn list(
                 .as_ref()
                 .is_none_or(|search| function.name.to_ascii_lowercase().contains(search))
     };
-    let mut all = functions(&caller, &gateway, &key).await?;
+    let provider = provider(&caller, &gateway, &key).await?;
+    let mut all = Function::of(&provider, &key);
     all.retain(wanted);
     let limit = limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
     let page = page.map_or(0, |page| page.0);
@@ -140,7 +143,7 @@ pub(crate) async fn get(
     path: web::Path<(String, String)>,
     query: Query<FunctionQuery>,
 ) -> Result<web::Json<FunctionAnswer>, ApiError> {
-    let data = function(&caller, &gateway, path.into_inner(), query.0).await?;
+    let (data, _) = find(&caller, &gateway, path.into_inner(), query.0).await?;
     Ok(web::Json(FunctionAnswer { data }))
 }
 
@@ -159,54 +162,40 @@ pub(crate) async fn code(
     path: web::Path<(String, String)>,
     query: Query<FunctionQuery>,
 ) -> Result<web::Json<FunctionCode>, ApiError> {
-    let (key, name) = path.into_inner();
-    let function = function(&caller, &gateway, (key.clone(), name), query.0).await?;
-    let provider = provider(&caller, &gateway, &key).await?;
-    let entry = provider
-        .document
-        .get(if function.r#type == FunctionType::Sync {
-            "syncs"
-        } else {
-            "actions"
-        })
-        .and_then(|all| all.get(&function.name))
-        .unwrap_or(&Json::Null);
+    let (function, provider) = find(&caller, &gateway, path.into_inner(), query.0).await?;
+    let section = match function.r#type {
+        FunctionType::Sync => "syncs",
+        FunctionType::Action | FunctionType::OnEvent => "actions",
+    };
+    let entries = provider.document.get(section);
+    let entry = entries.and_then(|entries| entries.get(&function.name));
     Ok(web::Json(FunctionCode {
         r#type: function.r#type,
-        code: format!("{entry:#}"),
+        code: format!("{:#}", entry.unwrap_or(&Json::Null)),
     }))
 }
 
-async fn provider(
-    caller: &gateway::Caller,
-    gateway: &Gateway,
-    key: &str,
-) -> Result<std::sync::Arc<Provider>, ApiError> {
+/// Returns the provider of an integration.
+async fn provider(caller: &gateway::Caller, gateway: &Gateway, key: &str) -> Result<Arc<Provider>, ApiError> {
     let found = integrations::find(gateway, caller.environment, key).await;
     let found = found.map_err(ApiError::integration_not_found)?;
     Ok(providers::find(gateway, found.row.provider.as_str())?)
 }
 
-async fn functions(
-    caller: &gateway::Caller,
-    gateway: &Gateway,
-    key: &str,
-) -> Result<Vec<Function>, ApiError> {
-    Ok(Function::of(&*provider(caller, gateway, key).await?, key))
-}
-
-async fn function(
+/// Returns a function of an integration, and the provider.
+async fn find(
     caller: &gateway::Caller,
     gateway: &Gateway,
     (key, name): (String, String),
     query: FunctionQuery,
-) -> Result<Function, ApiError> {
-    let mut all = functions(caller, gateway, &key).await?;
+) -> Result<(Function, Arc<Provider>), ApiError> {
+    let provider = provider(caller, gateway, &key).await?;
+    let mut all = Function::of(&provider, &key);
     let matches =
         |function: &Function| function.name == name && query.kind.is_none_or(|kind| kind == function.r#type);
     // A name belongs to one function: the registry refuses an action with the name of a sync.
     match all.iter().position(matches) {
-        Some(index) => Ok(all.swap_remove(index)),
+        Some(index) => Ok((all.swap_remove(index), provider)),
         None => Err(ApiError::NoSuchFunction {
             integration: key,
             name,

@@ -85,24 +85,20 @@ struct ConnectCondition {
 
 impl ConnectForms {
     fn new(integration: String, provider: &Provider) -> Self {
+        let form = |form: &ConnectForm| ConnectFormView {
+            title: form.title.clone(),
+            fields: form
+                .fields
+                .iter()
+                .map(|(name, field)| ConnectField::new(name, field))
+                .collect(),
+        };
         Self {
             integration,
             provider: provider.name.to_string(),
             display_name: provider.display_name.clone(),
             notice: provider.notice.clone(),
-            forms: provider.connect.iter().map(ConnectFormView::from).collect(),
-        }
-    }
-}
-
-impl From<&ConnectForm> for ConnectFormView {
-    fn from(form: &ConnectForm) -> Self {
-        let fields = form.fields.iter();
-        Self {
-            title: form.title.clone(),
-            fields: fields
-                .map(|(name, field)| ConnectField::new(name, field))
-                .collect(),
+            forms: provider.connect.iter().map(form).collect(),
         }
     }
 }

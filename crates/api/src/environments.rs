@@ -172,7 +172,6 @@ pub(crate) async fn delete(
 /// Lists the API keys of an environment, newest first; never the keys themselves.
 #[utoipa::path(
     get, path = "/environments/{environment}/api-keys", operation_id = "list_api_keys", tag = "environments", security(("api_key" = ["account:environments:api_keys:list"])),
-    params(("environment" = String, Path, description = "The environment's name", example = "dev")),
     responses((status = 200, description = "The keys", body = ApiKeyList), InvalidQuery, NotFound)
 )]
 pub(crate) async fn list_keys(
@@ -190,7 +189,6 @@ pub(crate) async fn list_keys(
 /// Creates an API key of an environment, and shows it this once.
 #[utoipa::path(
     post, path = "/environments/{environment}/api-keys", operation_id = "create_api_key", tag = "environments", security(("api_key" = ["account:environments:api_keys:create"])),
-    params(("environment" = String, Path, description = "The environment's name", example = "dev")),
     request_body = NewKeyRequest,
     responses(
         (status = 201, description = "Created", body = MadeApiKey),
@@ -216,10 +214,7 @@ pub(crate) async fn create_key(
 /// Revokes an API key at once and for ever.
 #[utoipa::path(
     delete, path = "/environments/{environment}/api-keys/{key_id}", operation_id = "revoke_api_key", tag = "environments", security(("api_key" = ["account:environments:api_keys:delete"])),
-    params(
-        ("environment" = String, Path, description = "The environment's name", example = "dev"),
-        ("key_id" = String, Path, description = "The key's id", example = "key_0198f0c8a2b37d5ea6a2d4c1b0f3e921")
-    ),
+    params(("key_id" = String, Path, description = "The key's id", example = "key_0198f0c8a2b37d5ea6a2d4c1b0f3e921")),
     responses((status = 200, description = "Deleted", body = Success), InvalidQuery, NotFound)
 )]
 pub(crate) async fn revoke_key(

@@ -93,8 +93,9 @@ fn sync_ref(form: &mut RefOr<Schema>) {
 }
 
 /// Parameters of paths that many operations have: name, description and example.
-const PATH_PARAMETERS: [(&str, &str, &str); 4] = [
+const PATH_PARAMETERS: [(&str, &str, &str); 5] = [
     ("connection_id", "Your name for the connection", "my-acme"),
+    ("environment", "The environment's name", "dev"),
     ("integration", "The integration's key", "acme"),
     ("provider", "The provider's name", "acme"),
     ("unique_key", "The integration's key", "acme"),

@@ -33,28 +33,23 @@ impl<S: scope::Needed> FromRequest for Caller<S> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller(request).and_then(|caller| match S::SCOPE {
-            Some(scope) if !caller.may(scope) => Err(ApiError::Forbidden(scope)),
-            _ => Ok(Self(caller, PhantomData)),
-        }))
+        ready(match request.extensions().get::<Identity>() {
+            Some(Identity::Key(caller)) => match S::SCOPE {
+                Some(scope) if !caller.may(scope) => Err(GatewayError::Forbidden(scope).into()),
+                _ => Ok(Self(caller.clone(), PhantomData)),
+            },
+            // The token of a session is no key.
+            Some(Identity::Session(_)) => Err(GatewayError::UnknownKey.into()),
+            None => Err(ApiError::Unauthenticated),
+        })
     }
 }
 
-/// Whose credentials a request carries.
+/// Whose credentials a request carries, as [`authenticate`] found out.
 #[derive(Clone)]
 enum Identity {
     Key(gateway::Caller),
     Session(Arc<ConnectSession>),
-}
-
-/// The owner of the API key that [`authenticate`] has checked.
-fn caller(request: &HttpRequest) -> Result<gateway::Caller, ApiError> {
-    match request.extensions().get::<Identity>() {
-        Some(Identity::Key(caller)) => Ok(caller.clone()),
-        // The token of a session is no key.
-        Some(Identity::Session(_)) => Err(GatewayError::UnknownKey.into()),
-        None => Err(ApiError::Unauthenticated),
-    }
 }
 
 /// A caller whose API key has the scope `S`, or the holder of a connect session: for what front ends may see as well.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, error};
-use gateway::{FieldError, GatewayError, Refusal, Scope, StoreError};
+use gateway::{FieldError, GatewayError, Refusal, StoreError};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use upstream::{QuotedResponse, excerpt};
@@ -35,8 +35,6 @@ pub(crate) enum ApiError {
     MissingKey,
     #[error("the header Authorization cannot be read: it must be Bearer and an API key")]
     MalformedKey,
-    #[error("the API key lacks the scope {0}")]
-    Forbidden(Scope),
     #[error("the query is not valid: see errors")]
     InvalidQuery(Vec<FieldError>),
     #[error("the body is not valid: see errors")]
@@ -219,7 +217,6 @@ impl ApiError {
         match self {
             Self::MissingKey | Self::MissingSessionToken => (S::UNAUTHORIZED, "missing_auth_header"),
             Self::MalformedKey => (S::UNAUTHORIZED, "malformed_auth_header"),
-            Self::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
             Self::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
             Self::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
             Self::InvalidHeaders(_) => (S::BAD_REQUEST, "invalid_headers"),

@@ -5,8 +5,8 @@ pub(crate) mod short;
 use std::sync::Arc;
 
 use actix_web::http::header::{HeaderMap, LOCATION};
-use actix_web::{HttpRequest, HttpResponse, web};
-use gateway::{ActionOutput, ActionRequest, Gateway, GatewayError, MAX_RETRIES, StoredAction, actions};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use gateway::{ActionRequest, Gateway, GatewayError, MAX_RETRIES, actions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
@@ -14,9 +14,6 @@ use utoipa::ToSchema;
 use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::error::ApiError;
-
-/// The header that marks a response as that of an earlier request with the same key.
-const REPLAYED: &str = "Idempotency-Replayed";
 
 /// The action to run, and its input.
 #[derive(Deserialize, ToSchema)]
@@ -84,36 +81,25 @@ impl RunOptions {
         mut request: ActionRequest,
     ) -> Result<HttpResponse, GatewayError> {
         request.key = self.key;
-        match self.retries_later {
-            None => {
-                let done = actions::trigger(gateway, caller, request).await?;
-                Ok(output(&done))
-            }
-            Some(retries) => {
-                let stored = actions::enqueue(gateway, caller, request, retries).await?;
-                Ok(accepted(&stored))
-            }
-        }
+        let Some(retries) = self.retries_later else {
+            let done = actions::trigger(gateway, caller, request).await?;
+            return Ok(replayable(HttpResponse::Ok(), done.replayed).json(done.output));
+        };
+        let stored = actions::enqueue(gateway, caller, request, retries).await?;
+        let id = stored.id.to_string();
+        let status_url = format!("/action/{id}");
+        Ok(replayable(HttpResponse::Accepted(), stored.replayed)
+            .insert_header((LOCATION, status_url.as_str()))
+            .json(StoredAnswer { id, status_url }))
     }
 }
 
-fn output(done: &ActionOutput) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    if done.replayed {
-        response.insert_header((REPLAYED, "true"));
+/// Marks the response if it is that of an earlier request with the same key.
+fn replayable(mut response: HttpResponseBuilder, replayed: bool) -> HttpResponseBuilder {
+    if replayed {
+        response.insert_header(("Idempotency-Replayed", "true"));
     }
-    response.json(&done.output)
-}
-
-fn accepted(stored: &StoredAction) -> HttpResponse {
-    let id = stored.id.to_string();
-    let status_url = format!("/action/{id}");
-    let mut response = HttpResponse::Accepted();
-    response.insert_header((LOCATION, status_url.as_str()));
-    if stored.replayed {
-        response.insert_header((REPLAYED, "true"));
-    }
-    response.json(StoredAnswer { id, status_url })
+    response
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -121,7 +121,7 @@ struct ErrorDetail {
     message: String,
     /// The fields that are wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<Vec<ErrorField>>,
+    errors: Option<Vec<FieldError>>,
     /// Details that depend on the code.
     #[schema(value_type = Option<Object>)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,19 +130,6 @@ struct ErrorDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     upstream: Option<QuotedResponse>,
-}
-
-/// A field that is wrong.
-#[derive(Debug, Serialize, ToSchema)]
-struct ErrorField {
-    /// `missing`, `invalid` or `unknown`.
-    #[schema(example = "missing")]
-    code: &'static str,
-    /// What is wrong, and what to do.
-    message: String,
-    /// The path to the field, from the outermost name.
-    #[schema(example = json!(["connectionId"]))]
-    path: Vec<String>,
 }
 
 /// A query parameter is missing, unknown or wrong.
@@ -330,22 +317,20 @@ impl ApiError {
     /// Returns the response; `request` is the request's id.
     pub(crate) fn response(&self, request: Option<&str>) -> HttpResponse {
         let (status, code) = self.kind();
-        let errors = self.fields().map(|fields| {
-            let field = |field: &FieldError| ErrorField {
-                code: field.code,
-                message: excerpt(&field.message, LONGEST_MESSAGE),
-                path: field
-                    .path
-                    .iter()
-                    .map(|step| excerpt(step, LONGEST_STEP))
-                    .collect(),
-            };
-            fields.iter().take(MAX_FIELDS).map(field).collect()
-        });
+        let shortened = |field: &FieldError| FieldError {
+            code: field.code,
+            message: excerpt(&field.message, LONGEST_MESSAGE),
+            path: field
+                .path
+                .iter()
+                .map(|step| excerpt(step, LONGEST_STEP))
+                .collect(),
+        };
+        let fields = self.fields().map(|fields| fields.iter().take(MAX_FIELDS));
         let detail = ErrorDetail {
             code,
             message: excerpt(&self.message(), LONGEST_MESSAGE),
-            errors,
+            errors: fields.map(|fields| fields.map(shortened).collect()),
             payload: self.payload(request),
             upstream: match self {
                 Self::Gateway(GatewayError::Action(failure)) => failure.upstream.clone(),

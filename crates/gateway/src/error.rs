@@ -7,24 +7,30 @@ use std::time::Duration;
 
 use domain::{ConnectionName, IntegrationKey};
 use registry::Field;
+use serde::Serialize;
 use serde_path_to_error::Segment;
 use store::{DbConn, StoreError};
 use upstream::RequestError;
+use utoipa::ToSchema;
 use vault::VaultError;
 
 pub use self::action_failure::{ActionFailure, ActionFailureKind};
 pub(crate) use self::action_failure::{LOOK_FIRST, MOST_STORED};
 use crate::caller::Scope;
 
-/// An invalid value of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A field that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ErrorField)]
 pub struct FieldError {
-    /// The code: `missing`, `invalid` or `unknown`.
+    /// `missing`, `invalid` or `unknown`.
+    #[schema(example = "missing")]
     pub code: &'static str,
-    /// The path, from the outermost field.
-    pub path: Vec<String>,
-    /// What is wrong and what is allowed; never a secret.
+    // Never has a secret.
+    /// What is wrong, and what to do.
     pub message: String,
+    /// The path to the field, from the outermost name.
+    #[schema(example = json!(["connectionId"]))]
+    pub path: Vec<String>,
 }
 
 impl FieldError {

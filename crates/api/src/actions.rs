@@ -2,17 +2,15 @@
 
 pub(crate) mod short;
 
-use std::sync::Arc;
-
 use actix_web::http::header::{HeaderMap, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use gateway::{ActionRequest, Gateway, GatewayError, MAX_RETRIES, actions};
+use gateway::{ActionRequest, GatewayError, MAX_RETRIES, actions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
 use crate::body::Body;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
 
 /// The action to run, and its input.
@@ -76,16 +74,15 @@ impl RunOptions {
     /// Runs the action, or stores it.
     pub(crate) async fn run(
         self,
-        caller: &gateway::Caller,
-        gateway: &Arc<Gateway>,
+        Authorized { gateway, caller, .. }: Authorized<scope::ActionsExecute>,
         mut request: ActionRequest,
     ) -> Result<HttpResponse, GatewayError> {
         request.key = self.key;
         let Some(retries) = self.retries_later else {
-            let done = actions::trigger(gateway, caller, request).await?;
+            let done = actions::trigger(&gateway, &caller, request).await?;
             return Ok(replayable(HttpResponse::Ok(), done.replayed).json(done.output));
         };
-        let stored = actions::enqueue(gateway, caller, request, retries).await?;
+        let stored = actions::enqueue(&gateway, &caller, request, retries).await?;
         let id = stored.id.to_string();
         let status_url = format!("/action/{id}");
         Ok(replayable(HttpResponse::Accepted(), stored.replayed)
@@ -136,8 +133,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     )
 )]
 pub(crate) async fn trigger(
-    caller: Caller<scope::ActionsExecute>,
-    gateway: web::Data<Gateway>,
+    authorized: Authorized<scope::ActionsExecute>,
     request: HttpRequest,
     body: Body<TriggerActionBody>,
 ) -> Result<HttpResponse, ApiError> {
@@ -153,7 +149,7 @@ pub(crate) async fn trigger(
         key: None,
     };
     RunOptions::of(headers)?
-        .run(&caller, &gateway, wanted)
+        .run(authorized, wanted)
         .await
         .map_err(ApiError::action)
 }
@@ -172,8 +168,7 @@ pub(crate) async fn trigger(
     )
 )]
 pub(crate) async fn result(
-    caller: Caller<scope::ActionsExecute>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::ActionsExecute>,
     id: web::Path<String>,
 ) -> Result<web::Json<Json>, ApiError> {
     Ok(web::Json(actions::result(&gateway, &caller, &id).await?))

@@ -2,7 +2,6 @@
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use actix_web::dev::{Payload, ServiceRequest};
@@ -12,35 +11,36 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use domain::{EnvironmentId, IntegrationKey};
 use futures::future::LocalBoxFuture;
 pub(crate) use gateway::scope;
-use gateway::{ConnectSession, Gateway, GatewayError, api_keys, sessions};
+use gateway::{Caller, ConnectSession, Gateway, GatewayError, api_keys, sessions};
 
 use crate::error::ApiError;
 use crate::path::PROXY;
 
-/// A caller whose API key has the scope `S`.
-pub(crate) struct Caller<S>(gateway::Caller, PhantomData<S>);
-
-impl<S> Deref for Caller<S> {
-    type Target = gateway::Caller;
-
-    fn deref(&self) -> &gateway::Caller {
-        &self.0
-    }
+/// The gateway, for a request whose API key has the scope `S`, and the caller that holds the key.
+pub(crate) struct Authorized<S> {
+    pub(crate) gateway: web::Data<Gateway>,
+    pub(crate) caller: Caller,
+    scope: PhantomData<S>,
 }
 
-impl<S: scope::Needed> FromRequest for Caller<S> {
+impl<S: scope::Needed> FromRequest for Authorized<S> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(match request.extensions().get::<Identity>() {
-            Some(Identity::Key(caller)) => match S::SCOPE {
+        let (extensions, gateway) = (request.extensions(), request.app_data::<web::Data<Gateway>>());
+        ready(match (extensions.get::<Identity>(), gateway) {
+            (Some(Identity::Key(caller)), Some(gateway)) => match S::SCOPE {
                 Some(scope) if !caller.may(scope) => Err(GatewayError::Forbidden(scope).into()),
-                _ => Ok(Self(caller.clone(), PhantomData)),
+                _ => Ok(Self {
+                    gateway: gateway.clone(),
+                    caller: caller.clone(),
+                    scope: PhantomData,
+                }),
             },
             // The token of a session is no key.
-            Some(Identity::Session(_)) => Err(GatewayError::UnknownKey.into()),
-            None => Err(ApiError::Unauthenticated),
+            (Some(Identity::Session(_)), _) => Err(GatewayError::UnknownKey.into()),
+            _ => Err(ApiError::Unauthenticated),
         })
     }
 }
@@ -48,14 +48,14 @@ impl<S: scope::Needed> FromRequest for Caller<S> {
 /// Whose credentials a request carries, as [`authenticate`] found out.
 #[derive(Clone)]
 enum Identity {
-    Key(gateway::Caller),
+    Key(Caller),
     Session(Arc<ConnectSession>),
 }
 
 /// A caller whose API key has the scope `S`, or the holder of a connect session: for what front ends may see as well.
 pub(crate) enum SessionOrCaller<S> {
     Session(Arc<ConnectSession>),
-    Caller(Caller<S>),
+    Caller(Authorized<S>),
 }
 
 impl<S> SessionOrCaller<S> {
@@ -63,7 +63,7 @@ impl<S> SessionOrCaller<S> {
     pub(crate) fn environment(&self) -> EnvironmentId {
         match self {
             Self::Session(session) => session.environment,
-            Self::Caller(caller) => caller.environment,
+            Self::Caller(authorized) => authorized.caller.environment,
         }
     }
 
@@ -84,7 +84,7 @@ impl<S: scope::Needed> FromRequest for SessionOrCaller<S> {
         let identity = request.extensions().get::<Identity>().cloned();
         ready(match identity {
             Some(Identity::Session(session)) => Ok(Self::Session(session)),
-            _ => Caller::from_request(request, payload)
+            _ => Authorized::from_request(request, payload)
                 .into_inner()
                 .map(Self::Caller),
         })

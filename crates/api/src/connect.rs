@@ -4,12 +4,12 @@ pub(crate) mod forms;
 
 use actix_web::{HttpResponse, web};
 use domain::{Problem, SyncName};
-use gateway::{ConnectRequest, Connected, Gateway, connections};
+use gateway::{ConnectRequest, Connected, connections};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::body::Body;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
 
 /// A connection that was created or got new credentials.
@@ -94,8 +94,7 @@ impl From<Connected> for ConnectAnswer {
     )
 )]
 pub(crate) async fn connect(
-    caller: Caller<scope::ConnectionsCreate>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::ConnectionsCreate>,
     integration: web::Path<String>,
     body: Body<ConnectRequest>,
 ) -> Result<HttpResponse, ApiError> {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json, json};
 use utoipa::ToSchema;
 
 use crate::body::Body;
-use crate::caller::{Caller, SessionHolder, scope};
+use crate::caller::{Authorized, SessionHolder, scope};
 use crate::error::ApiError;
 
 /// The address of the connect page, without a query; `None` if the operator has not set it.
@@ -73,8 +73,7 @@ fn created(made: &NewSessionToken, page: &ConnectPage) -> HttpResponse {
     responses((status = 201, description = "Created", body = SessionAnswer), (status = 400, description = "`invalid_body`"))
 )]
 pub(crate) async fn create(
-    caller: Caller<scope::ConnectSessionsWrite>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::ConnectSessionsWrite>,
     page: web::Data<ConnectPage>,
     body: Body<NewSession>,
 ) -> Result<HttpResponse, ApiError> {
@@ -89,8 +88,7 @@ pub(crate) async fn create(
     responses((status = 201, description = "Created", body = SessionAnswer), (status = 400, description = "`invalid_body`"))
 )]
 pub(crate) async fn reconnect(
-    caller: Caller<scope::ConnectSessionsWrite>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::ConnectSessionsWrite>,
     page: web::Data<ConnectPage>,
     body: Body<Reconnection>,
 ) -> Result<HttpResponse, ApiError> {

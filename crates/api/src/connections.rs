@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use actix_web::web;
 use domain::{ConnectionFilter, ConnectionName, IntegrationKey};
-use gateway::{Gateway, ShowCredentials, connections};
+use gateway::{ShowCredentials, connections};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use utoipa::IntoParams;
 
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::parameters::{Bounded, comma_separated};
 use crate::query::Query;
@@ -121,8 +121,7 @@ impl ShowQuery {
     responses((status = 200, description = "The connections", body = ConnectionList), InvalidQuery)
 )]
 pub(crate) async fn list(
-    caller: Caller<scope::ConnectionsList>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::ConnectionsList>,
     query: Query<ListQuery>,
 ) -> Result<web::Json<ConnectionList>, ApiError> {
     let rows = connections::list(&gateway, &caller, query.0.filter()).await?;
@@ -143,8 +142,7 @@ pub(crate) async fn list(
     )
 )]
 pub(crate) async fn get(
-    caller: Caller<scope::ConnectionsRead>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::ConnectionsRead>,
     name: web::Path<String>,
     query: Query<ShowQuery>,
 ) -> Result<web::Json<FullConnection>, ApiError> {
@@ -172,8 +170,7 @@ pub(crate) async fn get(
     )
 )]
 pub(crate) async fn delete(
-    caller: Caller<scope::ConnectionsDelete>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::ConnectionsDelete>,
     name: web::Path<String>,
     query: Query<IntegrationQuery>,
 ) -> Result<web::Json<Success>, ApiError> {

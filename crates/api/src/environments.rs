@@ -1,13 +1,13 @@
 //! Environments and their API keys.
 
 use actix_web::{HttpResponse, web};
-use gateway::{Gateway, NewKeyRequest, api_keys, environments};
+use gateway::{NewKeyRequest, api_keys, environments};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::body::Body;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::query::{NoParameters, Query};
 use crate::response::Success;
@@ -121,8 +121,7 @@ struct Secret {
     responses((status = 200, description = "The environments", body = EnvironmentList), InvalidQuery)
 )]
 pub(crate) async fn list(
-    _: Caller<scope::EnvironmentsList>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, .. }: Authorized<scope::EnvironmentsList>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<EnvironmentList>, ApiError> {
     let listed = environments::list(&gateway).await?;
@@ -140,8 +139,7 @@ pub(crate) async fn list(
     )
 )]
 pub(crate) async fn create(
-    _: Caller<scope::EnvironmentsCreate>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, .. }: Authorized<scope::EnvironmentsCreate>,
     body: Body<NewEnvironment>,
 ) -> Result<HttpResponse, ApiError> {
     let data = environments::create(&gateway, &body.0.name).await?.into();
@@ -160,8 +158,7 @@ pub(crate) async fn create(
     )
 )]
 pub(crate) async fn delete(
-    caller: Caller<scope::EnvironmentsDelete>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::EnvironmentsDelete>,
     name: web::Path<String>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<Success>, ApiError> {
@@ -175,8 +172,7 @@ pub(crate) async fn delete(
     responses((status = 200, description = "The keys", body = ApiKeyList), InvalidQuery, NotFound)
 )]
 pub(crate) async fn list_keys(
-    _: Caller<scope::ApiKeysList>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, .. }: Authorized<scope::ApiKeysList>,
     name: web::Path<String>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<ApiKeyList>, ApiError> {
@@ -197,8 +193,7 @@ pub(crate) async fn list_keys(
     )
 )]
 pub(crate) async fn create_key(
-    caller: Caller<scope::ApiKeysCreate>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::ApiKeysCreate>,
     name: web::Path<String>,
     body: Body<NewKeyRequest>,
 ) -> Result<HttpResponse, ApiError> {
@@ -218,8 +213,7 @@ pub(crate) async fn create_key(
     responses((status = 200, description = "Deleted", body = Success), InvalidQuery, NotFound)
 )]
 pub(crate) async fn revoke_key(
-    _: Caller<scope::ApiKeysDelete>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, .. }: Authorized<scope::ApiKeysDelete>,
     path: web::Path<(String, String)>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<Success>, ApiError> {

@@ -5,13 +5,13 @@ mod function;
 use std::sync::Arc;
 
 use actix_web::web;
-use gateway::{Gateway, integrations, providers};
+use gateway::{integrations, providers};
 use registry::Provider;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::parameters::Bounded;
 use crate::query::Query;
@@ -93,8 +93,7 @@ pub(crate) struct FunctionCode {
     responses((status = 200, description = "The functions", body = FunctionList), InvalidQuery, NotFound)
 )]
 pub(crate) async fn list(
-    caller: Caller<scope::FunctionsList>,
-    gateway: web::Data<Gateway>,
+    authorized: Authorized<scope::FunctionsList>,
     key: web::Path<String>,
     query: Query<FunctionsQuery>,
 ) -> Result<web::Json<FunctionList>, ApiError> {
@@ -111,7 +110,7 @@ pub(crate) async fn list(
                 .as_ref()
                 .is_none_or(|search| function.name.to_ascii_lowercase().contains(search))
     };
-    let provider = provider(&caller, &gateway, &key).await?;
+    let provider = provider(&authorized, &key).await?;
     let mut all = Function::of(&provider, &key);
     all.retain(wanted);
     let limit = limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
@@ -138,12 +137,11 @@ pub(crate) async fn list(
     responses((status = 200, description = "The function", body = FunctionAnswer), InvalidQuery, NotFound)
 )]
 pub(crate) async fn get(
-    caller: Caller<scope::FunctionsList>,
-    gateway: web::Data<Gateway>,
+    authorized: Authorized<scope::FunctionsList>,
     path: web::Path<(String, String)>,
     query: Query<FunctionQuery>,
 ) -> Result<web::Json<FunctionAnswer>, ApiError> {
-    let (data, _) = find(&caller, &gateway, path.into_inner(), query.0).await?;
+    let (data, _) = find(&authorized, path.into_inner(), query.0).await?;
     Ok(web::Json(FunctionAnswer { data }))
 }
 
@@ -157,12 +155,11 @@ pub(crate) async fn get(
     responses((status = 200, description = "The declaration", body = FunctionCode), InvalidQuery, NotFound)
 )]
 pub(crate) async fn code(
-    caller: Caller<scope::FunctionsList>,
-    gateway: web::Data<Gateway>,
+    authorized: Authorized<scope::FunctionsList>,
     path: web::Path<(String, String)>,
     query: Query<FunctionQuery>,
 ) -> Result<web::Json<FunctionCode>, ApiError> {
-    let (function, provider) = find(&caller, &gateway, path.into_inner(), query.0).await?;
+    let (function, provider) = find(&authorized, path.into_inner(), query.0).await?;
     let section = match function.r#type {
         FunctionType::Sync => "syncs",
         FunctionType::Action | FunctionType::OnEvent => "actions",
@@ -176,7 +173,10 @@ pub(crate) async fn code(
 }
 
 /// Returns the provider of an integration.
-async fn provider(caller: &gateway::Caller, gateway: &Gateway, key: &str) -> Result<Arc<Provider>, ApiError> {
+async fn provider(
+    Authorized { gateway, caller, .. }: &Authorized<scope::FunctionsList>,
+    key: &str,
+) -> Result<Arc<Provider>, ApiError> {
     let found = integrations::find(gateway, caller.environment, key).await;
     let found = found.map_err(ApiError::integration_not_found)?;
     Ok(providers::find(gateway, found.row.provider.as_str())?)
@@ -184,12 +184,11 @@ async fn provider(caller: &gateway::Caller, gateway: &Gateway, key: &str) -> Res
 
 /// Returns a function of an integration, and the provider.
 async fn find(
-    caller: &gateway::Caller,
-    gateway: &Gateway,
+    authorized: &Authorized<scope::FunctionsList>,
     (key, name): (String, String),
     query: FunctionQuery,
 ) -> Result<(Function, Arc<Provider>), ApiError> {
-    let provider = provider(caller, gateway, &key).await?;
+    let provider = provider(authorized, &key).await?;
     let mut all = Function::of(&provider, &key);
     let matches =
         |function: &Function| function.name == name && query.kind.is_none_or(|kind| kind == function.r#type);

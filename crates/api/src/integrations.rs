@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::Body;
-use crate::caller::{Caller, SessionOrCaller, scope};
+use crate::caller::{Authorized, SessionOrCaller, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::parameters::at_most;
 use crate::providers::PublicUrl;
@@ -252,8 +252,7 @@ pub(crate) async fn list(
     responses((status = 200, description = "The integration", body = IntegrationAnswer), InvalidQuery, NotFound)
 )]
 pub(crate) async fn get(
-    caller: Caller<scope::IntegrationsRead>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::IntegrationsRead>,
     url: web::Data<PublicUrl>,
     key: web::Path<String>,
     query: Query<IncludeQuery>,
@@ -276,8 +275,7 @@ pub(crate) async fn get(
     )
 )]
 pub(crate) async fn create(
-    caller: Caller<scope::IntegrationsCreate>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::IntegrationsCreate>,
     url: web::Data<PublicUrl>,
     body: Body<NewIntegrationBody>,
 ) -> Result<web::Json<IntegrationAnswer>, ApiError> {
@@ -297,8 +295,7 @@ pub(crate) async fn create(
     )
 )]
 pub(crate) async fn update(
-    caller: Caller<scope::IntegrationsUpdate>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::IntegrationsUpdate>,
     url: web::Data<PublicUrl>,
     key: web::Path<String>,
     body: Body<IntegrationChangeBody>,
@@ -314,8 +311,7 @@ pub(crate) async fn update(
     responses((status = 200, description = "Deleted", body = Success), InvalidQuery, NotFound)
 )]
 pub(crate) async fn delete(
-    caller: Caller<scope::IntegrationsDelete>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::IntegrationsDelete>,
     key: web::Path<String>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<Success>, ApiError> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::{Caller, SessionOrCaller, scope};
+use crate::caller::{Authorized, SessionOrCaller, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::functions::Function;
 use crate::query::{NoParameters, Query};
@@ -137,8 +137,7 @@ pub(crate) async fn get(
     responses((status = 200, description = "The syncs and actions", body = TemplateList), InvalidQuery, NotFound)
 )]
 pub(crate) async fn templates(
-    _: Caller<scope::FunctionsList>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, .. }: Authorized<scope::FunctionsList>,
     name: web::Path<String>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<TemplateList>, ApiError> {

@@ -5,11 +5,11 @@ mod response;
 mod upload;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use gateway::{Gateway, proxy};
+use gateway::proxy;
 use upstream::{Method, ProxyRequest};
 
 use self::headers::Options;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
 use crate::path::PROXY;
 
@@ -39,8 +39,7 @@ pub(crate) const FURTHER_METHODS: [&str; 2] = ["PROPFIND", "REPORT"];
     )
 )]
 pub(crate) async fn call(
-    caller: Caller<scope::Proxy>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::Proxy>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use gateway::{Gateway, records};
+use gateway::records;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
 use self::stream::Format;
 use self::write::RowWriter;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::{ApiError, InvalidQuery};
 use crate::query;
 
@@ -53,18 +53,16 @@ pub(crate) struct RecordPage {
     )
 )]
 pub(crate) async fn list(
-    caller: Caller<scope::RecordsRead>,
-    gateway: web::Data<Gateway>,
+    authorized: Authorized<scope::RecordsRead>,
     request: HttpRequest,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    respond(caller, gateway, &request, &path.0, &path.1).await
+    respond(authorized, &request, &path.0, &path.1).await
 }
 
 /// Returns the page or the stream of records that the request asks for.
 pub(crate) async fn respond(
-    caller: Caller<scope::RecordsRead>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::RecordsRead>,
     request: &HttpRequest,
     integration: &str,
     plural: &str,

@@ -2,11 +2,11 @@
 
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, MisfitCount, RunFilter, RunId, RunIdPrefix, Sync, SyncName};
-use gateway::{Gateway, connections, syncs};
+use gateway::{connections, syncs};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::parameters::{Bounded, parsed};
 use crate::query::Query;
@@ -180,8 +180,7 @@ impl From<(domain::Run, Sync)> for Run {
     )
 )]
 pub(crate) async fn list(
-    caller: Caller<scope::SyncsRead>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::SyncsRead>,
     query: Query<RunsQuery>,
 ) -> Result<web::Json<RunList>, ApiError> {
     let RunsQuery {
@@ -224,8 +223,7 @@ pub(crate) async fn list(
     responses((status = 200, description = "The run", body = OneRun), NotFound)
 )]
 pub(crate) async fn get(
-    caller: Caller<scope::SyncsRead>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::SyncsRead>,
     id: web::Path<String>,
 ) -> Result<web::Json<OneRun>, ApiError> {
     let found = syncs::run(&gateway, &caller, &id).await?;

@@ -6,14 +6,14 @@ mod state;
 pub(crate) mod variants;
 
 use actix_web::{HttpRequest, web};
-use gateway::{Gateway, TriggeredRun, syncs};
+use gateway::{TriggeredRun, syncs};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::request::{SelectBody, StatusQuery, TriggerSyncBody};
 use self::state::StatusList;
 use crate::body::Body;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
 use crate::query::Query;
 use crate::response::Success;
@@ -80,8 +80,7 @@ impl From<Vec<TriggeredRun>> for TriggerAnswer {
     )
 )]
 pub(crate) async fn trigger(
-    caller: Caller<scope::SyncsExecute>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::SyncsExecute>,
     request: HttpRequest,
     body: Body<TriggerSyncBody>,
 ) -> Result<web::Json<TriggerAnswer>, ApiError> {
@@ -103,8 +102,7 @@ pub(crate) async fn trigger(
     )
 )]
 pub(crate) async fn pause(
-    caller: Caller<scope::SyncsExecute>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::SyncsExecute>,
     request: HttpRequest,
     body: Body<SelectBody>,
 ) -> Result<web::Json<Success>, ApiError> {
@@ -126,8 +124,7 @@ pub(crate) async fn pause(
     )
 )]
 pub(crate) async fn start(
-    caller: Caller<scope::SyncsExecute>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::SyncsExecute>,
     request: HttpRequest,
     body: Body<SelectBody>,
 ) -> Result<web::Json<Success>, ApiError> {
@@ -148,8 +145,7 @@ pub(crate) async fn start(
     )
 )]
 pub(crate) async fn status(
-    caller: Caller<scope::SyncsRead>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::SyncsRead>,
     query: Query<StatusQuery>,
 ) -> Result<web::Json<StatusList>, ApiError> {
     let states = syncs::status(&gateway, &caller, &query.0.selection())

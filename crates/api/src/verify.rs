@@ -2,13 +2,13 @@
 
 use actix_web::web;
 use domain::ConnectionName;
-use gateway::{Gateway, connections};
+use gateway::connections;
 use registry::Provider;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::body::Body;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
 
 /// The connection to verify.
@@ -60,8 +60,7 @@ impl VerifyAnswer {
     )
 )]
 pub(crate) async fn verify(
-    caller: Caller<scope::ConnectionsRead>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::ConnectionsRead>,
     integration: web::Path<String>,
     body: Body<VerifyBody>,
 ) -> Result<web::Json<VerifyAnswer>, ApiError> {

@@ -2,19 +2,18 @@
 
 use actix_web::http::Method;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
-use gateway::{ActionRequest, FieldError, Gateway, actions};
+use gateway::{ActionRequest, FieldError, actions};
 use serde_json::{Map, Value as Json};
 
 use super::RunOptions;
 use crate::body::RawBody;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
 use crate::{body, query, records};
 
 /// Runs the action that the integration's provider has at this path, or lists records if it has a model there instead.
 pub(crate) async fn run(
-    caller: Caller<scope::Any>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::Any>,
     request: HttpRequest,
     path: web::Path<(String, String)>,
     RawBody(bytes): RawBody,
@@ -25,13 +24,13 @@ pub(crate) async fn run(
     let Some((action, inputs)) = found else {
         // Another provider's action has this route; here it may be the list of a model.
         return if method == Method::GET && !route.contains('/') {
-            let caller = Caller::<scope::RecordsRead>::extract(&request).await?;
-            records::respond(caller, gateway, &request, &integration, &route).await
+            let authorized = Authorized::<scope::RecordsRead>::extract(&request).await?;
+            records::respond(authorized, &request, &integration, &route).await
         } else {
             Err(ApiError::NoRoute)
         };
     };
-    let caller = Caller::<scope::ActionsExecute>::extract(&request).await?;
+    let authorized = Authorized::<scope::ActionsExecute>::extract(&request).await?;
     let mut input = query::inputs(&request);
     if !bytes.is_empty() {
         body::content_type(&request)?;
@@ -48,7 +47,7 @@ pub(crate) async fn run(
         key: None,
     };
     let options = RunOptions::of(request.headers())?;
-    Ok(options.run(&caller, &gateway, wanted).await?)
+    Ok(options.run(authorized, wanted).await?)
 }
 
 /// Adds inputs from another part of the request.

@@ -1,12 +1,11 @@
 //! `GET /{integration}/connect`: the forms of an integration, for clients that ask people for the fields.
 
 use actix_web::web;
-use gateway::Gateway;
 use registry::{ConnectForm, Field, Provider};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::{ApiError, InvalidQuery};
 use crate::query::{NoParameters, Query};
 
@@ -136,8 +135,7 @@ impl ConnectField {
     )
 )]
 pub(crate) async fn forms(
-    caller: Caller<scope::ConnectionsCreate>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::ConnectionsCreate>,
     integration: web::Path<String>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<ConnectFormsAnswer>, ApiError> {

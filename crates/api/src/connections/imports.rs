@@ -1,11 +1,11 @@
 //! `POST /connections`: imports a connection, whose fields have their stored names.
 
 use actix_web::{HttpResponse, web};
-use gateway::{Gateway, Import, connections};
+use gateway::{Import, connections};
 
 use super::FullConnection;
 use crate::body::Body;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
 
 /// Imports a connection: checks the credentials with the provider, encrypts them, and starts its syncs.
@@ -23,8 +23,7 @@ use crate::error::ApiError;
     )
 )]
 pub(crate) async fn import(
-    caller: Caller<scope::ConnectionsCreate>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::ConnectionsCreate>,
     body: Body<Import>,
 ) -> Result<HttpResponse, ApiError> {
     let imported = connections::import(&gateway, &caller, body.0).await;

@@ -1,14 +1,14 @@
 //! Changes of connections: labels, metadata, credentials.
 
 use actix_web::{HttpResponse, web};
-use gateway::{ConnectionPatch, Gateway, MetadataChange, connections};
+use gateway::{ConnectionPatch, MetadataChange, connections};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
 use super::IntegrationQuery;
 use crate::body::Body;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::connect::{UnreadableSync, unreadable};
 use crate::error::{ApiError, NotFound};
 
@@ -34,8 +34,7 @@ pub(crate) struct PatchAnswer {
     )
 )]
 pub(crate) async fn patch(
-    caller: Caller<scope::ConnectionsUpdate>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::ConnectionsUpdate>,
     name: web::Path<String>,
     Body(patch, query): Body<ConnectionPatch, IntegrationQuery>,
 ) -> Result<web::Json<PatchAnswer>, ApiError> {
@@ -83,8 +82,7 @@ impl MetadataBody {
     /// Changes the metadata of the connections; returns what was sent.
     pub(crate) async fn apply(
         self,
-        caller: &gateway::Caller,
-        gateway: &Gateway,
+        Authorized { gateway, caller, .. }: Authorized<scope::ConnectionsUpdate>,
         how: MetadataChange,
     ) -> Result<Self, ApiError> {
         let names = match &self.connection_id {
@@ -92,7 +90,7 @@ impl MetadataBody {
             Names::Many(names) => names,
         };
         let (integration, metadata) = (&self.provider_config_key, self.metadata.clone());
-        let changed = connections::set_metadata(gateway, caller, integration, names, metadata, how).await;
+        let changed = connections::set_metadata(&gateway, &caller, integration, names, metadata, how).await;
         changed.map_err(ApiError::integration_unknown)?;
         Ok(self)
     }
@@ -109,11 +107,10 @@ impl MetadataBody {
     )
 )]
 pub(crate) async fn set_metadata(
-    caller: Caller<scope::ConnectionsUpdate>,
-    gateway: web::Data<Gateway>,
+    authorized: Authorized<scope::ConnectionsUpdate>,
     body: Body<MetadataBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let sent = body.0.apply(&caller, &gateway, MetadataChange::Replace).await?;
+    let sent = body.0.apply(authorized, MetadataChange::Replace).await?;
     Ok(HttpResponse::Created().json(sent))
 }
 
@@ -128,10 +125,9 @@ pub(crate) async fn set_metadata(
     )
 )]
 pub(crate) async fn merge_metadata(
-    caller: Caller<scope::ConnectionsUpdate>,
-    gateway: web::Data<Gateway>,
+    authorized: Authorized<scope::ConnectionsUpdate>,
     body: Body<MetadataBody>,
 ) -> Result<web::Json<MetadataBody>, ApiError> {
-    let sent = body.0.apply(&caller, &gateway, MetadataChange::Merge).await?;
+    let sent = body.0.apply(authorized, MetadataChange::Merge).await?;
     Ok(web::Json(sent))
 }

@@ -1,12 +1,12 @@
 //! `GET /config/{unique_key}`: the former route of an integration.
 
 use actix_web::web;
-use gateway::{Gateway, integrations};
+use gateway::integrations;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
 use crate::query::Query;
 
@@ -55,8 +55,7 @@ pub(crate) struct ConfigAnswer {
     )
 )]
 pub(crate) async fn get(
-    caller: Caller<scope::IntegrationsRead>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::IntegrationsRead>,
     key: web::Path<String>,
     _: Query<Ignored>,
 ) -> Result<web::Json<ConfigAnswer>, ApiError> {

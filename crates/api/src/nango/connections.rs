@@ -3,13 +3,13 @@
 //! The tag `deprecated` marks an operation as deprecated in the document.
 
 use actix_web::{HttpResponse, web};
-use gateway::{Gateway, MetadataChange};
+use gateway::MetadataChange;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
 use crate::body::Body;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::connections::IntegrationQuery;
 use crate::connections::update::MetadataBody;
 use crate::error::ApiError;
@@ -31,13 +31,12 @@ pub(crate) struct Metadata(Map<String, Json>);
     )
 )]
 pub(crate) async fn set_metadata(
-    caller: Caller<scope::ConnectionsUpdate>,
-    gateway: web::Data<Gateway>,
+    authorized: Authorized<scope::ConnectionsUpdate>,
     name: web::Path<String>,
     Body(metadata, query): Body<Metadata, IntegrationQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let change = MetadataBody::of_one(name.into_inner(), query, metadata.0);
-    let sent = change.apply(&caller, &gateway, MetadataChange::Replace).await?;
+    let sent = change.apply(authorized, MetadataChange::Replace).await?;
     Ok(HttpResponse::Created().json(sent.metadata))
 }
 
@@ -53,12 +52,11 @@ pub(crate) async fn set_metadata(
     )
 )]
 pub(crate) async fn merge_metadata(
-    caller: Caller<scope::ConnectionsUpdate>,
-    gateway: web::Data<Gateway>,
+    authorized: Authorized<scope::ConnectionsUpdate>,
     name: web::Path<String>,
     Body(metadata, query): Body<Metadata, IntegrationQuery>,
 ) -> Result<web::Json<Metadata>, ApiError> {
     let change = MetadataBody::of_one(name.into_inner(), query, metadata.0);
-    let sent = change.apply(&caller, &gateway, MetadataChange::Merge).await?;
+    let sent = change.apply(authorized, MetadataChange::Merge).await?;
     Ok(web::Json(Metadata(sent.metadata)))
 }

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
 use crate::integrations::IntegrationAnswer;
 
@@ -12,7 +12,7 @@ use crate::integrations::IntegrationAnswer;
     responses((status = 400, description = "Always: `invalid_body`"))
 )]
 pub(crate) async fn quickstart(
-    _: Caller<scope::IntegrationsCreate>,
+    _: Authorized<scope::IntegrationsCreate>,
 ) -> Result<web::Json<IntegrationAnswer>, ApiError> {
     Err(ApiError::invalid_body(
         "provider",

@@ -1,12 +1,12 @@
 //! `GET /scripts/config`: the functions of all integrations in one response.
 
 use actix_web::web;
-use gateway::{Gateway, integrations};
+use gateway::integrations;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::{ApiError, InvalidQuery};
 use crate::functions::{Function, FunctionType};
 use crate::query::Query;
@@ -80,8 +80,7 @@ pub(crate) enum ScriptsConfig {
     responses((status = 200, description = "The functions", body = ScriptsConfig), InvalidQuery)
 )]
 pub(crate) async fn config(
-    caller: Caller<scope::FunctionsList>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::FunctionsList>,
     query: Query<ConfigQuery>,
 ) -> Result<web::Json<ScriptsConfig>, ApiError> {
     let mut all = Vec::new();

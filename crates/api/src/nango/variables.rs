@@ -4,7 +4,7 @@ use actix_web::web;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::InvalidQuery;
 use crate::query::{NoParameters, Query};
 
@@ -21,7 +21,7 @@ pub(crate) struct Variable {
     responses((status = 200, description = "Always empty", body = Vec<Variable>, example = json!([])), InvalidQuery)
 )]
 pub(crate) async fn variables(
-    _: Caller<scope::VariablesRead>,
+    _: Authorized<scope::VariablesRead>,
     _: Query<NoParameters>,
 ) -> web::Json<Vec<Variable>> {
     web::Json(Vec::new())

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use actix_web::{HttpResponse, web};
 use chrono::SecondsFormat;
 use domain::{Model, RecordAction, StoredRecord, Timestamp, Value, Variant};
-use gateway::{FeedPage, FeedRequest, Gateway, PruneRequest, records};
+use gateway::{FeedPage, FeedRequest, PruneRequest, records};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::write::{json, json_page, json_value};
 use crate::body::Body;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
 use crate::headers::NamedConnection;
 use crate::parameters::{Bounded, at_most, comma_separated, time};
@@ -166,8 +166,7 @@ struct FeedMetadata {
     )
 )]
 pub(crate) async fn read(
-    caller: Caller<scope::RecordsRead>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::RecordsRead>,
     named: NamedConnection,
     query: Query<FeedQuery>,
 ) -> Result<HttpResponse, ApiError> {
@@ -225,8 +224,7 @@ pub(crate) struct PruneAnswer {
     )
 )]
 pub(crate) async fn prune(
-    caller: Caller<scope::RecordsWrite>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::RecordsWrite>,
     named: NamedConnection,
     body: Body<PruneBody>,
 ) -> Result<web::Json<PruneAnswer>, ApiError> {

@@ -2,12 +2,12 @@
 
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, SyncName, Variant};
-use gateway::{Gateway, syncs};
+use gateway::syncs;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::body::Body;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
 
 /// A sync and how often it is to run.
@@ -55,8 +55,7 @@ pub(crate) struct FrequencyAnswer {
     )
 )]
 pub(crate) async fn update(
-    caller: Caller<scope::SyncsUpdate>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::SyncsUpdate>,
     body: Body<FrequencyBody>,
 ) -> Result<web::Json<FrequencyAnswer>, ApiError> {
     let FrequencyBody {

@@ -2,12 +2,12 @@
 
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, SyncName, Variant};
-use gateway::{Gateway, syncs};
+use gateway::syncs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::body::Body;
-use crate::caller::{Caller, scope};
+use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
 use crate::response::Success;
 
@@ -52,8 +52,7 @@ pub(crate) struct VariantAnswer {
     )
 )]
 pub(crate) async fn create(
-    caller: Caller<scope::SyncsVariantCreate>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::SyncsVariantCreate>,
     path: web::Path<(SyncName, Variant)>,
     body: Body<VariantBody>,
 ) -> Result<web::Json<VariantAnswer>, ApiError> {
@@ -90,8 +89,7 @@ pub(crate) async fn create(
     )
 )]
 pub(crate) async fn delete(
-    caller: Caller<scope::SyncsVariantDelete>,
-    gateway: web::Data<Gateway>,
+    Authorized { gateway, caller, .. }: Authorized<scope::SyncsVariantDelete>,
     path: web::Path<(SyncName, Variant)>,
     body: Body<VariantBody>,
 ) -> Result<web::Json<Success>, ApiError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::web;
-use gateway::{FullIntegration, Gateway, IntegrationRequest, integrations};
+use gateway::{FullIntegration, Gateway, IntegrationChangeRequest, NewIntegrationRequest, integrations};
 use registry::placement::KEY_LABEL;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -139,86 +139,6 @@ pub(crate) enum Include {
     Credentials,
 }
 
-/// The integration to create.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({ "provider": "acme", "unique_key": "acme-eu", "display_name": "Acme (Europe)" }))]
-pub(crate) struct NewIntegrationBody {
-    /// The provider's name: see `GET /providers`.
-    #[schema(value_type = String)]
-    provider: Option<String>,
-    /// Your key for it: letters, digits and `~:.@ _-`, at most 255.
-    #[schema(value_type = String, min_length = 1, max_length = 255)]
-    unique_key: Option<String>,
-    /// The name for people.
-    #[schema(min_length = 1, max_length = 255)]
-    display_name: Option<String>,
-    /// Whether the provider's events are forwarded to you; true if left out.
-    forward_webhooks: Option<bool>,
-    /// Refused: credentials belong to connections.
-    credentials: Option<Json>,
-    /// The values of `${integrationConfig.…}` in the provider's file. Fields that the file marks as secret are accepted and never shown.
-    integration_config: Option<BTreeMap<String, String>>,
-    /// Your own values.
-    custom: Option<BTreeMap<String, String>>,
-}
-
-/// The changes of an integration; what is left out stays.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({ "display_name": "Acme (Europe)" }))]
-pub(crate) struct IntegrationChangeBody {
-    /// Another key; only while the integration has no connections.
-    #[schema(min_length = 1, max_length = 255)]
-    unique_key: Option<String>,
-    /// The name for people.
-    #[schema(min_length = 1, max_length = 255)]
-    display_name: Option<String>,
-    /// Whether the provider's events are forwarded to you.
-    forward_webhooks: Option<bool>,
-    /// Refused: credentials belong to connections.
-    credentials: Option<Json>,
-    /// The values of `${integrationConfig.…}` in the provider's file. Keys that you leave out stay, secret ones too, and null removes a
-    /// key. What decides where credentials are sent cannot be changed while there are connections.
-    #[schema(example = json!({ "region": "eu", "label": null }))]
-    integration_config: Option<BTreeMap<String, Option<String>>>,
-    /// Your own values, which replace the stored ones.
-    custom: Option<BTreeMap<String, String>>,
-}
-
-impl From<NewIntegrationBody> for IntegrationRequest {
-    fn from(body: NewIntegrationBody) -> Self {
-        Self {
-            provider: body.provider,
-            unique_key: body.unique_key,
-            display_name: body.display_name,
-            forward_webhooks: body.forward_webhooks,
-            has_credentials: body.credentials.is_some(),
-            config: body.integration_config.map(|config| {
-                config
-                    .into_iter()
-                    .map(|(name, value)| (name, Some(value)))
-                    .collect()
-            }),
-            custom: body.custom,
-        }
-    }
-}
-
-impl From<IntegrationChangeBody> for IntegrationRequest {
-    fn from(body: IntegrationChangeBody) -> Self {
-        Self {
-            provider: None,
-            unique_key: body.unique_key,
-            display_name: body.display_name,
-            forward_webhooks: body.forward_webhooks,
-            has_credentials: body.credentials.is_some(),
-            config: body.integration_config,
-            custom: body.custom,
-        }
-    }
-}
-
 /// Lists the integrations of the environment, oldest first.
 ///
 /// Every provider can be connected under its own name without creating an integration first; it is listed from then on.
@@ -268,7 +188,7 @@ pub(crate) async fn get(
 /// Creates an integration. A provider may have several.
 #[utoipa::path(
     post, path = "/integrations", operation_id = "create_integration", tag = "integrations", security(("api_key" = ["environment:integrations:create"])),
-    request_body = NewIntegrationBody,
+    request_body = NewIntegrationRequest,
     responses(
         (status = 200, description = "Created", body = IntegrationAnswer),
         (status = 400, description = "`invalid_body`: the provider is not known, the key is taken, or another field is wrong")
@@ -277,9 +197,9 @@ pub(crate) async fn get(
 pub(crate) async fn create(
     Authorized { gateway, caller, .. }: Authorized<scope::IntegrationsCreate>,
     url: web::Data<PublicUrl>,
-    body: Body<NewIntegrationBody>,
+    body: Body<NewIntegrationRequest>,
 ) -> Result<web::Json<IntegrationAnswer>, ApiError> {
-    let made = integrations::create(&gateway, &caller, body.0.into()).await?;
+    let made = integrations::create(&gateway, &caller, body.0).await?;
     let data = IntegrationView::new(made, &url);
     Ok(web::Json(IntegrationAnswer { data }))
 }
@@ -287,7 +207,7 @@ pub(crate) async fn create(
 /// Changes an integration.
 #[utoipa::path(
     patch, path = "/integrations/{unique_key}", operation_id = "update_integration", tag = "integrations", security(("api_key" = ["environment:integrations:update"])),
-    request_body = IntegrationChangeBody,
+    request_body = IntegrationChangeRequest,
     responses(
         (status = 200, description = "Changed", body = IntegrationAnswer),
         (status = 400, description = "`invalid_body`: the new key is taken, the integration has connections, or another field is wrong"),
@@ -298,9 +218,9 @@ pub(crate) async fn update(
     Authorized { gateway, caller, .. }: Authorized<scope::IntegrationsUpdate>,
     url: web::Data<PublicUrl>,
     key: web::Path<String>,
-    body: Body<IntegrationChangeBody>,
+    body: Body<IntegrationChangeRequest>,
 ) -> Result<web::Json<IntegrationAnswer>, ApiError> {
-    let changed = integrations::update(&gateway, &caller, &key, body.0.into()).await;
+    let changed = integrations::update(&gateway, &caller, &key, body.0).await;
     let data = IntegrationView::new(changed.map_err(ApiError::integration_not_found)?, &url);
     Ok(web::Json(IntegrationAnswer { data }))
 }

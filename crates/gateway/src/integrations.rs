@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use domain::{ConnectionFilter, EnvironmentId, IntegrationKey, StoredIntegration};
 use registry::Provider;
+use serde::Deserialize;
+use serde_json::Value as Json;
 use store::StoreError;
 use store::connections;
 use store::integrations::{self, IntegrationChange, NewIntegration};
+use utoipa::ToSchema;
 use vault::VaultError;
 
 use crate::caller::Caller;
 use crate::deletion;
 use crate::error::{FieldError, GatewayError, Result, refusable};
 use crate::gateway::Gateway;
-use crate::integration_config::{self, Config};
+use crate::integration_config::{self, Config, ConfigChange};
 use crate::integration_secrets::{ConfigUpdate, split};
 
 /// An integration that an environment has, with its provider.
@@ -39,22 +42,50 @@ impl FullIntegration {
     }
 }
 
-/// A request to make or change an integration; `None` for what it leaves out.
-#[derive(Debug, Clone, Default)]
-pub struct IntegrationRequest {
-    /// The provider's name; cannot be changed later.
+/// The integration to create.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewIntegrationBody, example = json!({ "provider": "acme", "unique_key": "acme-eu", "display_name": "Acme (Europe)" }))]
+pub struct NewIntegrationRequest {
+    /// The provider's name: see `GET /providers`.
+    #[schema(value_type = String)]
     pub provider: Option<String>,
-    /// The key.
+    /// Your key for it: letters, digits and `~:.@ _-`, at most 255.
+    #[schema(value_type = String, min_length = 1, max_length = 255)]
     pub unique_key: Option<String>,
-    /// The display name.
+    /// The name for people.
+    #[schema(min_length = 1, max_length = 255)]
     pub display_name: Option<String>,
-    /// Whether the provider's events are forwarded.
+    /// Whether the provider's events are forwarded to you; true if left out.
     pub forward_webhooks: Option<bool>,
-    /// Whether the request has credentials of the integration itself, which only OAuth has.
-    pub has_credentials: bool,
-    /// What fills `${integrationConfig.…}`: what is not named stays, and `None` removes a value.
-    pub config: Option<BTreeMap<String, Option<String>>>,
-    /// The app's own values.
+    /// Refused: credentials belong to connections.
+    pub credentials: Option<Json>,
+    /// The values of `${integrationConfig.…}` in the provider's file. Fields that the file marks as secret are accepted and never shown.
+    pub integration_config: Option<BTreeMap<String, String>>,
+    /// Your own values.
+    pub custom: Option<BTreeMap<String, String>>,
+}
+
+/// The changes of an integration; what is left out stays.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = IntegrationChangeBody, example = json!({ "display_name": "Acme (Europe)" }))]
+pub struct IntegrationChangeRequest {
+    /// Another key; only while the integration has no connections.
+    #[schema(min_length = 1, max_length = 255)]
+    pub unique_key: Option<String>,
+    /// The name for people.
+    #[schema(min_length = 1, max_length = 255)]
+    pub display_name: Option<String>,
+    /// Whether the provider's events are forwarded to you.
+    pub forward_webhooks: Option<bool>,
+    /// Refused: credentials belong to connections.
+    pub credentials: Option<Json>,
+    /// The values of `${integrationConfig.…}` in the provider's file. Keys that you leave out stay, secret ones too, and null removes a
+    /// key. What decides where credentials are sent cannot be changed while there are connections.
+    #[schema(example = json!({ "region": "eu", "label": null }))]
+    pub integration_config: Option<BTreeMap<String, Option<String>>>,
+    /// Your own values, which replace the stored ones.
     pub custom: Option<BTreeMap<String, String>>,
 }
 
@@ -85,12 +116,14 @@ pub async fn find(gateway: &Gateway, environment: EnvironmentId, key: &str) -> R
 pub async fn create(
     gateway: &Gateway,
     caller: &Caller,
-    request: IntegrationRequest,
+    request: NewIntegrationRequest,
 ) -> Result<FullIntegration> {
-    let mut errors = request.errors();
+    let sent = request.integration_config.into_iter().flatten();
+    let sent: ConfigChange = sent.map(|(name, value)| (name, Some(value))).collect();
+    let (name, custom) = (request.display_name.as_deref(), request.custom.as_ref());
+    let mut errors = errors(request.credentials.is_some(), name, Some(&sent), custom);
     let key = key(request.unique_key.as_deref(), true, &mut errors);
     let provider = provider(gateway, request.provider.as_deref(), &mut errors);
-    let sent = request.config.unwrap_or_default();
     let config = integration_config::merged(&BTreeMap::new(), &sent);
     if let Some(provider) = provider {
         let reachable = gateway.upstream.overrides_base_url(&provider.name);
@@ -132,7 +165,7 @@ pub async fn update(
     gateway: &Gateway,
     caller: &Caller,
     of: &str,
-    request: IntegrationRequest,
+    request: IntegrationChangeRequest,
 ) -> Result<FullIntegration> {
     match update_once(gateway, caller, of, request.clone()).await {
         // Another process sealed its secret fields with a new key after this one had read the key file.
@@ -147,10 +180,12 @@ async fn update_once(
     gateway: &Gateway,
     caller: &Caller,
     of: &str,
-    request: IntegrationRequest,
+    request: IntegrationChangeRequest,
 ) -> Result<FullIntegration> {
     let FullIntegration { row, provider } = find(gateway, caller.environment, of).await?;
-    let mut errors = request.errors();
+    let (name, custom) = (request.display_name.as_deref(), request.custom.as_ref());
+    let sent = request.integration_config.as_ref();
+    let mut errors = errors(request.credentials.is_some(), name, sent, custom);
     let new_key = key(request.unique_key.as_deref(), false, &mut errors).filter(|key| *key != row.key);
     let (environment, old) = (caller.environment, row.key);
     let reachable = provider
@@ -168,7 +203,7 @@ async fn update_once(
             errors.push(FieldError::at("invalid", "unique_key", message));
         }
         let mut update = None;
-        if let Some(sent) = &request.config {
+        if let Some(sent) = &request.integration_config {
             let opened = sealer.open_config(&row)?;
             let made = ConfigUpdate::of(&row, opened, sent, provider.as_deref());
             if let Some(provider) = &provider {
@@ -268,32 +303,34 @@ fn provider<'a>(
     provider.map(Arc::as_ref)
 }
 
-impl IntegrationRequest {
-    /// The errors that need no read of the database.
-    fn errors(&self) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        if self.has_credentials {
-            let message = "belong to a connection here, not to the integration: only OAuth has credentials of its own, which is not served";
-            errors.push(FieldError::at("invalid", "credentials", message));
-        }
-        let name = self.display_name.as_ref();
-        if name.is_some_and(|name| name.is_empty() || name.len() > MAX_DISPLAY_NAME || name.contains('\0')) {
-            let message = "must be text of 1 to 255 bytes";
-            errors.push(FieldError::at("invalid", "display_name", message));
-        }
-        let config = self.config.iter().flatten();
-        let config =
-            config.map(|(key, value)| ("integration_config", key, value.as_deref().unwrap_or_default()));
-        let custom = self.custom.iter().flatten();
-        let custom = custom.map(|(key, value)| ("custom", key, value.as_str()));
-        for (field, key, value) in config.chain(custom) {
-            if value.len() > MAX_CONFIG || value.contains('\0') || key.contains('\0') {
-                let message = "must be text of 8192 bytes at most, without the character U+0000";
-                errors.push(FieldError::new("invalid", [field, key], message));
-            }
-        }
-        errors
+/// The errors of a request that need no read of the database.
+fn errors(
+    has_credentials: bool,
+    display_name: Option<&str>,
+    config: Option<&ConfigChange>,
+    custom: Option<&Config>,
+) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if has_credentials {
+        let message = "belong to a connection here, not to the integration: only OAuth has credentials of its own, which is not served";
+        errors.push(FieldError::at("invalid", "credentials", message));
     }
+    let is_wrong = |name: &str| name.is_empty() || name.len() > MAX_DISPLAY_NAME || name.contains('\0');
+    if display_name.is_some_and(is_wrong) {
+        let message = "must be text of 1 to 255 bytes";
+        errors.push(FieldError::at("invalid", "display_name", message));
+    }
+    let config = config.into_iter().flatten();
+    let config = config.map(|(key, value)| ("integration_config", key, value.as_deref().unwrap_or_default()));
+    let custom = custom.into_iter().flatten();
+    let custom = custom.map(|(key, value)| ("custom", key, value.as_str()));
+    for (field, key, value) in config.chain(custom) {
+        if value.len() > MAX_CONFIG || value.contains('\0') || key.contains('\0') {
+            let message = "must be text of 8192 bytes at most, without the character U+0000";
+            errors.push(FieldError::new("invalid", [field, key], message));
+        }
+    }
+    errors
 }
 
 /// The checked key, if one was given; an error if it was not and is needed.

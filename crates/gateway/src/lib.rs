@@ -46,7 +46,7 @@ pub use encryption_keys::{CurrentKey, KeySource, SealedCount};
 pub use error::{ActionFailure, ActionFailureKind, FieldError, GatewayError, Refusal, Result};
 pub use gateway::{Gateway, ResolvedIntegration};
 pub use health::AUTH_PROBLEM;
-pub use integrations::{FullIntegration, IntegrationRequest};
+pub use integrations::{FullIntegration, IntegrationChangeRequest, NewIntegrationRequest};
 pub use labels::{EndUser, Organization};
 pub use log_context::LogContext;
 pub use models::ModelTable;

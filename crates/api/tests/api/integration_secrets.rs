@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use domain::{Connection, StoredIntegration};
-use gateway::{Gateway, GatewayError, IntegrationRequest, KeySource, LostKeys, connections, encryption};
+use gateway::{
+    Gateway, GatewayError, IntegrationChangeRequest, KeySource, LostKeys, connections, encryption,
+};
 use secrecy::ExposeSecret;
 use serde_json::{Value as Json, json};
 use store::integrations::{self, IntegrationChange};
@@ -178,18 +180,18 @@ async fn a_secret_that_was_lost_with_its_key_can_be_set_again(app: TestApp) {
     assert_eq!(forgotten.integrations, ["acme".parse().unwrap()]);
     let gateway = start(&app, &[new]).await.unwrap();
     let (row, caller) = (connection(&app, &gateway).await, app.caller().await);
-    let change = |config: &[(&str, &str)]| IntegrationRequest {
-        config: Some(
+    let change = |config: &[(&str, &str)]| IntegrationChangeRequest {
+        integration_config: Some(
             config
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())))
                 .collect(),
         ),
-        ..IntegrationRequest::default()
+        ..IntegrationChangeRequest::default()
     };
     // A change of another field does not make the integration look complete.
     for request in [
-        IntegrationRequest::default(),
+        IntegrationChangeRequest::default(),
         change(&[]),
         change(&[("team", "red")]),
     ] {

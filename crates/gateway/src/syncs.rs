@@ -6,10 +6,12 @@ mod variants;
 
 use domain::{Run, RunFilter, RunId, Sync, SyncFilter, SyncName, Timestamp, Trigger, Variant};
 use registry::Provider;
+use serde::Deserialize;
 use store::runs;
 use store::slices;
 use store::syncs::{self, NewSync};
 use store::{Lease, lease};
+use utoipa::ToSchema;
 
 pub use self::frequency::set_frequency;
 pub use self::status::{SyncStatus, status};
@@ -42,12 +44,17 @@ impl SyncSelection {
     }
 }
 
-/// What to reset before a triggered run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How a triggered sync begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TriggerOpts)]
 pub struct TriggerOptions {
-    /// Resets the checkpoint: everything is read again, and a run in progress begins again.
+    /// Read everything again. An active run starts again. In a sync that reads by date, this run marks no rows as deleted: rows that the
+    /// provider deleted before the sync's `lookback` window stay, unless `emptyCache` is set.
+    #[serde(default)]
     pub reset: bool,
-    /// Deletes the rows too; only with `reset`.
+    /// Delete the rows first, so that only what the provider still has is stored; only with `reset`.
+    #[serde(default, rename = "emptyCache")]
     pub empty_cache: bool,
 }
 

@@ -82,24 +82,11 @@ pub(crate) struct TriggerSyncBody {
     #[schema(value_type = Option<String>, example = "my-acme")]
     connection_id: Option<ConnectionName>,
     /// How the runs begin.
-    opts: Option<TriggerOpts>,
+    opts: Option<TriggerOptions>,
     /// The older form of `opts`.
     sync_mode: Option<SyncMode>,
     /// The oldest form of `reset`.
     full_resync: Option<bool>,
-}
-
-/// How a triggered sync begins.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct TriggerOpts {
-    /// Read everything again. An active run starts again. In a sync that reads by date, this run marks no rows as deleted: rows that the
-    /// provider deleted before the sync's `lookback` window stay, unless `emptyCache` is set.
-    #[serde(default)]
-    reset: bool,
-    /// Delete the rows first, so that only what the provider still has is stored; only with `reset`.
-    #[serde(default, rename = "emptyCache")]
-    empty_cache: bool,
 }
 
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -132,10 +119,7 @@ impl TriggerSyncBody {
             (Some(opts), ..) if opts.empty_cache && !opts.reset => {
                 wrong("opts", "emptyCache needs reset: deleted rows must be read again")
             }
-            (Some(opts), ..) => Ok(TriggerOptions {
-                reset: opts.reset,
-                empty_cache: opts.empty_cache,
-            }),
+            (Some(opts), ..) => Ok(*opts),
             (None, mode, full) => {
                 let empty_cache = matches!(mode, Some(SyncMode::FullRefreshAndClearCache));
                 let reset = empty_cache || matches!(mode, Some(SyncMode::FullRefresh)) || full == Some(true);

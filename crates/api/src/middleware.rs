@@ -91,7 +91,7 @@ pub(crate) fn log_broken_response(request: &HttpRequest, error: &(dyn std::error
         http.method = %request.method(),
         integration = context.and_then(LogContext::integration),
         connection = context.and_then(LogContext::connection),
-        error = %Chain(error),
+        error = %chain(error),
         "a response broke off",
     );
 }
@@ -117,7 +117,7 @@ pub(crate) async fn complete(
         };
         if let Some(cause) = error.cause() {
             let (integration, connection) = (context.integration(), context.connection());
-            let cause = Chain(cause);
+            let cause = chain(cause);
             if error.is_outage() {
                 tracing::debug!(integration, connection, error = %cause, "a request failed");
             } else {
@@ -150,19 +150,11 @@ pub(crate) async fn complete(
     Ok(response)
 }
 
-/// An error and its sources, on one line.
-struct Chain<'a>(&'a (dyn std::error::Error + 'static));
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
+/// Returns an error and its sources on one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let errors = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = errors.map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 /// Allows every page to call the API, since a key is needed in any case. The lists of headers are those of Nango's public API.

@@ -1,25 +1,24 @@
 //! Connections: list, get, import, change, delete. The shapes are those of Nango's public API.
 
-pub(crate) mod imports;
 pub(crate) mod update;
 mod view;
 
 use std::collections::BTreeMap;
 
-use actix_web::web;
+use actix_web::{HttpResponse, web};
 use domain::{ConnectionFilter, ConnectionName, IntegrationKey};
-use gateway::{ShowCredentials, connections};
+use gateway::{Import, ShowCredentials, connections};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use utoipa::IntoParams;
 
+use self::view::{ConnectionList, FullConnection};
+use crate::body::Body;
 use crate::caller::{Authorized, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::parameters::{Bounded, comma_separated};
 use crate::query::Query;
 use crate::response::Success;
-
-pub(crate) use view::{ConnectionList, FullConnection};
 
 /// Connections of a page if the caller names no number, as in Nango. It is more than the caller may name.
 const DEFAULT_LIMIT: i64 = 10_000;
@@ -126,6 +125,29 @@ pub(crate) async fn list(
 ) -> Result<web::Json<ConnectionList>, ApiError> {
     let rows = connections::list(&gateway, &caller, query.0.filter()).await?;
     Ok(web::Json(rows.into()))
+}
+
+/// Imports a connection: checks the credentials with the provider, encrypts them, and starts its syncs.
+///
+/// Nothing is stored unless the provider accepts the credentials. The response shows them to a key with the scope
+/// `environment:connections:read_credentials`.
+#[utoipa::path(
+    post, path = "/connections", operation_id = "import_connection", tag = "connections", security(("api_key" = ["environment:connections:create"])),
+    request_body = Import,
+    responses(
+        (status = 201, description = "Imported", body = FullConnection),
+        (status = 400, description = "A field is wrong (`invalid_body`), or the provider refused the credentials (`connection_test_failed`) or no request can be made with them (`connection_validation_failed`)"),
+        (status = 404, description = "`not_found`: the integration does not exist"),
+        (status = 409, description = "`conflict`: the integration was changed while the credentials were checked")
+    )
+)]
+pub(crate) async fn import(
+    Authorized { gateway, caller, .. }: Authorized<scope::ConnectionsCreate>,
+    body: Body<Import>,
+) -> Result<HttpResponse, ApiError> {
+    let imported = connections::import(&gateway, &caller, body.0).await;
+    let imported = imported.map_err(ApiError::integration_not_found)?;
+    Ok(HttpResponse::Created().json(FullConnection::made(imported)))
 }
 
 /// Shows a connection, and to a key with the scope `environment:connections:read_credentials` its credentials.

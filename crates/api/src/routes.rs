@@ -15,7 +15,7 @@ use utoipa::{OpenApi, Path};
 pub(crate) use self::provider::{Kind, ProviderRoute, provider_routes};
 use crate::actions::short;
 use crate::connect::forms;
-use crate::connections::{imports, update};
+use crate::connections::update;
 use crate::error::{self, ErrorBody};
 use crate::nango::aliases::{ALIASES, former_id};
 use crate::nango::connections as old_connections;
@@ -58,13 +58,12 @@ table! {
         config: [get],
         connect: [connect],
         connect_sessions: [create, reconnect],
-        connections: [list, get, delete],
+        connections: [list, import, get, delete],
         environments: [list, create, delete, list_keys, create_key, revoke_key],
         feed: [read, prune],
         forms: [forms],
         frequency: [update],
         functions: [list, get, code],
-        imports: [import],
         integrations: [list, create, get, update, delete],
         old_connections: [set_metadata, merge_metadata],
         providers: [list, get, templates],

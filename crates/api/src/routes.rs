@@ -182,7 +182,7 @@ impl Builder {
         };
         let operation = Operation {
             method: method(&route.method),
-            id: route.id.as_str().into(),
+            id: route.id().into(),
             general_id: route.kind.general_id().into(),
             provider: Some(route.provider.to_string()),
             route: handler,

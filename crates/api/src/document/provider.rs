@@ -28,7 +28,7 @@ pub(super) fn describe(provider: &Provider, general: &Paths, document: &mut Open
             Kind::List(model) => list(provider, model, operation),
             Kind::Action(action) => short_route(provider, action, operation),
         };
-        operation.operation_id = Some(route.id);
+        operation.operation_id = Some(route.id());
         let path = format!("/{name}{}", route.path);
         document
             .paths

@@ -10,9 +10,20 @@ pub(crate) struct ProviderRoute<'a> {
     pub(crate) method: HttpMethod,
     /// The path below the integration, as OpenAPI writes it: `/messages/{messageSid}`.
     pub(crate) path: String,
-    /// The id of the operation in the document.
-    pub(crate) id: String,
     pub(crate) kind: Kind<'a>,
+}
+
+impl ProviderRoute<'_> {
+    /// Returns the id of the operation in the document.
+    pub(crate) fn id(&self) -> String {
+        let provider = self.provider;
+        match self.kind {
+            Kind::Connect => format!("connect_{provider}"),
+            Kind::Forms => format!("get_{provider}_connect_forms"),
+            Kind::List(model) => format!("list_{}", model.table),
+            Kind::Action(action) => format!("{provider}_{}", action.name).replace('-', "_"),
+        }
+    }
 }
 
 /// What an operation does.
@@ -42,35 +53,20 @@ impl Kind<'_> {
 
 /// Returns the operations of a provider's integrations, actions last.
 pub(crate) fn provider_routes(provider: &Provider) -> Vec<ProviderRoute<'_>> {
-    let name = &provider.name;
-    let route = |method, path: String, id: String, kind| ProviderRoute {
-        provider: name,
+    let route = |method, path: &str, kind| ProviderRoute {
+        provider: &provider.name,
         method,
-        path,
-        id,
+        path: path.to_owned(),
         kind,
     };
     let mut routes = vec![
-        route(
-            HttpMethod::Post,
-            "/connect".to_owned(),
-            format!("connect_{name}"),
-            Kind::Connect,
-        ),
-        route(
-            HttpMethod::Get,
-            "/connect".to_owned(),
-            format!("get_{name}_connect_forms"),
-            Kind::Forms,
-        ),
+        route(HttpMethod::Post, "/connect", Kind::Connect),
+        route(HttpMethod::Get, "/connect", Kind::Forms),
     ];
-    routes.extend(provider.syncs.values().map(|sync| {
-        let (path, id) = (
-            format!("/{}", sync.model.plural),
-            format!("list_{}", sync.model.table),
-        );
-        route(HttpMethod::Get, path, id, Kind::List(&sync.model))
-    }));
+    for sync in provider.syncs.values() {
+        let path = format!("/{}", sync.model.plural);
+        routes.push(route(HttpMethod::Get, &path, Kind::List(&sync.model)));
+    }
     for action in provider.actions.values() {
         if let Some(short) = &action.route {
             let method = match short.method {
@@ -80,8 +76,7 @@ pub(crate) fn provider_routes(provider: &Provider) -> Vec<ProviderRoute<'_>> {
                 Method::Delete => HttpMethod::Delete,
                 Method::Get | Method::Head => HttpMethod::Get,
             };
-            let id = format!("{name}_{}", action.name).replace('-', "_");
-            routes.push(route(method, short.to_string(), id, Kind::Action(action)));
+            routes.push(route(method, &short.to_string(), Kind::Action(action)));
         }
     }
     routes

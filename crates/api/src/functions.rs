@@ -97,15 +97,10 @@ pub(crate) async fn list(
     key: web::Path<String>,
     query: Query<FunctionsQuery>,
 ) -> Result<web::Json<FunctionList>, ApiError> {
-    let FunctionsQuery {
-        kind,
-        search,
-        limit,
-        page,
-    } = query.0;
-    let search = search.map(|search| search.to_ascii_lowercase());
+    let query = query.0;
+    let search = query.search.map(|search| search.to_ascii_lowercase());
     let wanted = |function: &Function| {
-        kind.is_none_or(|kind| kind == function.r#type)
+        query.kind.is_none_or(|kind| kind == function.r#type)
             && search
                 .as_ref()
                 .is_none_or(|search| function.name.to_ascii_lowercase().contains(search))
@@ -113,8 +108,8 @@ pub(crate) async fn list(
     let provider = provider(&authorized, &key).await?;
     let mut all = Function::of(&provider, &key);
     all.retain(wanted);
-    let limit = limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
-    let page = page.map_or(0, |page| page.0);
+    let limit = query.limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
+    let page = query.page.map_or(0, |page| page.0);
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
     let skipped = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(size);
     Ok(web::Json(FunctionList {

@@ -183,27 +183,20 @@ pub(crate) async fn list(
     Authorized { gateway, caller, .. }: Authorized<scope::SyncsRead>,
     query: Query<RunsQuery>,
 ) -> Result<web::Json<RunList>, ApiError> {
-    let RunsQuery {
-        connection,
-        integration,
-        sync,
-        id_prefix,
-        limit,
-        cursor,
-    } = query.0;
-    if let (Some(integration), Some(connection)) = (&integration, &connection) {
+    let query = query.0;
+    if let (Some(integration), Some(connection)) = (&query.integration, &query.connection) {
         let found = connections::find(&gateway, &caller, integration.as_str(), connection.as_str()).await;
         found.map_err(ApiError::integration_unknown)?;
     }
-    let wanted = limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
+    let wanted = query.limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
     // Reads one run more than the page holds, to know whether there is a next page.
     let filter = RunFilter {
-        integration,
-        connection_name: connection,
-        sync,
+        integration: query.integration,
+        connection_name: query.connection,
+        sync: query.sync,
         limit: wanted + 1,
-        before: cursor,
-        id_prefix,
+        before: query.cursor,
+        id_prefix: query.id_prefix,
     };
     let mut found = syncs::runs(&gateway, &caller, filter).await?;
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);

@@ -68,22 +68,16 @@ fn pages(registry: &Registry, public_url: Option<&str>) -> Pages {
 
 /// Serves the API on `listener` until the server is stopped by its handle; signals are the binary's.
 pub fn serve(gateway: Arc<Gateway>, listener: TcpListener, options: ApiOptions) -> std::io::Result<Server> {
-    let ApiOptions {
-        public_url,
-        connect_url,
-        threads,
-        drain,
-    } = options;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = threads.unwrap_or_else(|| cores.min(MOST_THREADS)).max(1);
+    let threads = options.threads.unwrap_or_else(|| cores.min(MOST_THREADS)).max(1);
     let registry = &gateway.registry;
-    let pages = web::Data::new(pages(registry, public_url.as_deref()));
+    let pages = web::Data::new(pages(registry, options.public_url.as_deref()));
     let table = Arc::new(Table::new(registry));
-    let url = match public_url {
+    let url = match options.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => format!("http://{}", listener.local_addr()?),
     };
-    let page = web::Data::new(ConnectPage(connect_url));
+    let page = web::Data::new(ConnectPage(options.connect_url));
     let url = web::Data::new(PublicUrl(url));
     let gateway = web::Data::from(gateway);
     let builder = Server::build();
@@ -133,7 +127,7 @@ pub fn serve(gateway: Arc<Gateway>, listener: TcpListener, options: ApiOptions) 
     })?;
     Ok(builder
         .workers(threads)
-        .shutdown_timeout(drain.as_secs())
+        .shutdown_timeout(options.drain.as_secs())
         .disable_signals()
         .run())
 }

@@ -228,17 +228,12 @@ pub(crate) async fn prune(
     named: NamedConnection,
     body: Body<PruneBody>,
 ) -> Result<web::Json<PruneAnswer>, ApiError> {
-    let PruneBody {
-        model,
-        variant,
-        until_cursor,
-        limit,
-    } = body.0;
+    let body = body.0;
     let request = PruneRequest {
-        model,
-        variant: variant.unwrap_or_else(Variant::base),
-        until_cursor,
-        limit: limit.map_or(DEFAULT_PRUNE, |limit| limit.0),
+        model: body.model,
+        variant: body.variant.unwrap_or_else(Variant::base),
+        until_cursor: body.until_cursor,
+        limit: body.limit.map_or(DEFAULT_PRUNE, |limit| limit.0),
     };
     let pruned = records::prune(
         &gateway,

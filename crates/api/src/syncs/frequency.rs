@@ -58,26 +58,20 @@ pub(crate) async fn update(
     Authorized { gateway, caller, .. }: Authorized<scope::SyncsUpdate>,
     body: Body<FrequencyBody>,
 ) -> Result<web::Json<FrequencyAnswer>, ApiError> {
-    let FrequencyBody {
-        sync_name,
-        sync_variant,
-        provider_config_key,
-        connection_id,
-        frequency,
-    } = body.0;
-    let variant = sync_variant.unwrap_or_else(Variant::base);
+    let body = body.0;
+    let variant = body.sync_variant.unwrap_or_else(Variant::base);
     let schedule = syncs::set_frequency(
         &gateway,
         &caller,
-        provider_config_key.as_str(),
-        connection_id.as_str(),
-        (&sync_name, &variant),
-        frequency.as_deref(),
+        body.provider_config_key.as_str(),
+        body.connection_id.as_str(),
+        (&body.sync_name, &variant),
+        body.frequency.as_deref(),
     )
     .await
     .map_err(ApiError::connection_unknown)?;
     let text = schedule.to_string();
-    let frequency = match frequency {
+    let frequency = match body.frequency {
         Some(_) => duration_of(&text).to_owned(),
         None => text,
     };

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use utoipa::IntoParams;
 
-use self::view::{ConnectionList, FullConnection};
+use self::view::{ConnectionList, FullConnection, with_offset};
 use crate::body::Body;
 use crate::caller::{Authorized, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
@@ -147,7 +147,7 @@ pub(crate) async fn import(
 ) -> Result<HttpResponse, ApiError> {
     let imported = connections::import(&gateway, &caller, body.0).await;
     let imported = imported.map_err(ApiError::integration_not_found)?;
-    Ok(HttpResponse::Created().json(FullConnection::made(imported)))
+    Ok(HttpResponse::Created().json(FullConnection::new(imported, |time| time.to_string())))
 }
 
 /// Shows a connection, and to a key with the scope `environment:connections:read_credentials` its credentials.
@@ -177,9 +177,8 @@ pub(crate) async fn get(
         query.credentials(),
     )
     .await;
-    Ok(web::Json(FullConnection::shown(
-        found.map_err(ApiError::connection_not_found)?,
-    )))
+    let found = found.map_err(ApiError::connection_not_found)?;
+    Ok(web::Json(FullConnection::new(found, with_offset)))
 }
 
 /// Deletes a connection, its credentials, its syncs and its synced rows.

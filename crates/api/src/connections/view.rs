@@ -206,34 +206,25 @@ impl From<gateway::FullConnection> for ListedConnection {
 }
 
 impl FullConnection {
-    /// The response of `GET`, in which Nango writes `+00:00` at the end of times.
-    pub(super) fn shown(shown: gateway::FullConnection) -> Self {
-        Self::new(shown, |time| {
-            let text = time.to_string();
-            text.strip_suffix('Z')
-                .map_or_else(|| text.clone(), |bare| format!("{bare}+00:00"))
-        })
-    }
-
-    /// The response of an import.
-    pub(super) fn made(shown: gateway::FullConnection) -> Self {
-        Self::new(shown, |time| time.to_string())
-    }
-
-    fn new(shown: gateway::FullConnection, time: impl Fn(Timestamp) -> String) -> Self {
+    /// Makes the response; `written` writes its times.
+    pub(super) fn new(shown: gateway::FullConnection, written: fn(Timestamp) -> String) -> Self {
         let row = shown.connection;
+        let credentials = shown.credentials;
         Self {
             connection_config: row.connection_config.clone(),
             webhook_url_override: row.webhook_url_override.clone(),
-            created_at: time(row.created_at),
-            updated_at: time(row.updated_at),
-            last_fetched_at: row.last_fetched_at.map(time),
-            credentials: shown
-                .credentials
-                .map_or(ShownCredentials::Hidden {}, |(mode, values)| {
-                    ShownCredentials::new(mode, &values)
-                }),
+            created_at: written(row.created_at),
+            updated_at: written(row.updated_at),
+            last_fetched_at: row.last_fetched_at.map(written),
+            credentials: credentials.map_or(ShownCredentials::Hidden {}, |(mode, values)| {
+                ShownCredentials::new(mode, &values)
+            }),
             shared: SharedFields::new(row, shown.sync_problems),
         }
     }
+}
+
+/// Writes a time as Nango does in the response of `GET`: with `+00:00` at its end.
+pub(super) fn with_offset(time: Timestamp) -> String {
+    time.to_string().replace('Z', "+00:00")
 }

@@ -1,8 +1,8 @@
 //! The status of a sync in the shape of Nango's API.
 
-use domain::{Problem, Run, RunStatus};
 use std::collections::BTreeMap;
 
+use domain::{Problem, Run, RunStatus, Timestamp};
 use gateway::SyncStatus;
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -76,17 +76,6 @@ struct SyncProblem {
     at: String,
 }
 
-impl From<Problem> for SyncProblem {
-    fn from(problem: Problem) -> Self {
-        Self {
-            r#type: problem.kind,
-            message: problem.message,
-            code: problem.code,
-            at: problem.at.to_string(),
-        }
-    }
-}
-
 /// What a run changed.
 #[derive(Serialize, ToSchema)]
 struct Counts {
@@ -132,6 +121,13 @@ impl From<SyncStatus> for SyncEntry {
             updated: run.updated,
             deleted: run.deleted,
         };
+        let problem = |problem: Problem| SyncProblem {
+            r#type: problem.kind,
+            message: problem.message,
+            code: problem.code,
+            at: problem.at.to_string(),
+        };
+        let text = |time: Timestamp| time.to_string();
         Self {
             status: overall(&state),
             r#type: kind(&state),
@@ -140,13 +136,11 @@ impl From<SyncStatus> for SyncEntry {
             name: state.sync.name.to_string(),
             variant: state.sync.variant.to_string(),
             frequency: state.frequency,
-            finished_at: finished
-                .and_then(|run| run.finished_at)
-                .map(|time| time.to_string()),
-            next_scheduled_sync_at: state.next_run_at.map(|time| time.to_string()),
+            finished_at: finished.and_then(|run| run.finished_at).map(text),
+            next_scheduled_sync_at: state.next_run_at.map(text),
             latest_execution_status: finished.map(|run| state_of(run.status)),
             incomplete: finished.and_then(|run| run.incomplete.clone()),
-            problem: state.sync.problem.map(SyncProblem::from),
+            problem: state.sync.problem.map(problem),
             latest_result: finished
                 .map(|run| (state.model.clone(), counts(run)))
                 .into_iter()

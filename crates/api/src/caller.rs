@@ -8,7 +8,7 @@ use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
-use domain::{EnvironmentId, IntegrationKey};
+use domain::EnvironmentId;
 use futures::future::LocalBoxFuture;
 pub(crate) use gateway::scope;
 use gateway::{Caller, ConnectSession, Gateway, GatewayError, api_keys, sessions};
@@ -52,41 +52,36 @@ enum Identity {
     Session(Arc<ConnectSession>),
 }
 
-/// A caller whose API key has the scope `S`, or the holder of a connect session: for what front ends may see as well.
-pub(crate) enum SessionOrCaller<S> {
-    Session(Arc<ConnectSession>),
-    Caller(Authorized<S>),
+/// The gateway, for a request with a key that has the scope `S` or with the token of a connect session: for what front ends may see as well.
+pub(crate) struct AuthorizedOrSession<S> {
+    pub(crate) gateway: web::Data<Gateway>,
+    /// The environment whose data may be shown.
+    pub(crate) environment: EnvironmentId,
+    /// The session, which may see only the integrations that it allows; `None` for a key.
+    pub(crate) session: Option<Arc<ConnectSession>>,
+    scope: PhantomData<S>,
 }
 
-impl<S> SessionOrCaller<S> {
-    /// Returns the environment whose data may be shown.
-    pub(crate) fn environment(&self) -> EnvironmentId {
-        match self {
-            Self::Session(session) => session.environment,
-            Self::Caller(authorized) => authorized.caller.environment,
-        }
-    }
-
-    /// Whether the integration may be shown; a session shows only those that it allows.
-    pub(crate) fn may_see(&self, key: &IntegrationKey) -> bool {
-        match self {
-            Self::Session(session) => session.allows(key),
-            Self::Caller(_) => true,
-        }
-    }
-}
-
-impl<S: scope::Needed> FromRequest for SessionOrCaller<S> {
+impl<S: scope::Needed> FromRequest for AuthorizedOrSession<S> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let identity = request.extensions().get::<Identity>().cloned();
-        ready(match identity {
-            Some(Identity::Session(session)) => Ok(Self::Session(session)),
-            _ => Authorized::from_request(request, payload)
+        let gateway = request.app_data::<web::Data<Gateway>>();
+        let made = |gateway, environment, session| Self {
+            gateway,
+            environment,
+            session,
+            scope: PhantomData,
+        };
+        ready(match (identity, gateway) {
+            (Some(Identity::Session(session)), Some(gateway)) => {
+                Ok(made(gateway.clone(), session.environment, Some(session)))
+            }
+            _ => Authorized::<S>::from_request(request, payload)
                 .into_inner()
-                .map(Self::Caller),
+                .map(|authorized| made(authorized.gateway, authorized.caller.environment, None)),
         })
     }
 }

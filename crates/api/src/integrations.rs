@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use actix_web::web;
-use gateway::{FullIntegration, Gateway, IntegrationChangeRequest, NewIntegrationRequest, integrations};
+use gateway::{FullIntegration, IntegrationChangeRequest, NewIntegrationRequest, integrations};
 use registry::placement::KEY_LABEL;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::Body;
-use crate::caller::{Authorized, SessionOrCaller, scope};
+use crate::caller::{Authorized, AuthorizedOrSession, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::parameters::at_most;
 use crate::providers::PublicUrl;
@@ -147,21 +147,19 @@ pub(crate) enum Include {
     responses((status = 200, description = "The integrations", body = IntegrationList), InvalidQuery)
 )]
 pub(crate) async fn list(
-    who: SessionOrCaller<scope::IntegrationsList>,
-    gateway: web::Data<Gateway>,
+    who: AuthorizedOrSession<scope::IntegrationsList>,
     url: web::Data<PublicUrl>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<IntegrationList>, ApiError> {
-    let listed = integrations::list(&gateway, who.environment()).await?;
-    let data = listed
-        .into_iter()
-        .filter(|made| who.may_see(&made.row.key))
-        .map(|made| IntegrationView::new(made, &url))
-        .map(|view| match &who {
-            SessionOrCaller::Session(_) => view.for_a_session(),
-            SessionOrCaller::Caller(_) => view,
-        })
-        .collect();
+    let mut listed = integrations::list(&who.gateway, who.environment).await?;
+    if let Some(session) = &who.session {
+        listed.retain(|made| session.allows(&made.row.key));
+    }
+    let views = listed.into_iter().map(|made| IntegrationView::new(made, &url));
+    let data = match who.session {
+        Some(_) => views.map(IntegrationView::for_a_session).collect(),
+        None => views.collect(),
+    };
     Ok(web::Json(IntegrationList { data }))
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::{Authorized, SessionOrCaller, scope};
+use crate::caller::{Authorized, AuthorizedOrSession, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::functions::Function;
 use crate::query::{NoParameters, Query};
@@ -101,8 +101,7 @@ pub(crate) struct TemplateList {
     responses((status = 200, description = "The providers", body = ProviderList), InvalidQuery)
 )]
 pub(crate) async fn list(
-    _: SessionOrCaller<scope::IntegrationsList>,
-    gateway: web::Data<Gateway>,
+    AuthorizedOrSession { gateway, .. }: AuthorizedOrSession<scope::IntegrationsList>,
     url: web::Data<PublicUrl>,
     query: Query<ProvidersQuery>,
 ) -> Result<web::Json<ProviderList>, ApiError> {
@@ -120,8 +119,7 @@ pub(crate) async fn list(
     responses((status = 200, description = "The provider", body = ProviderAnswer), InvalidQuery, NotFound)
 )]
 pub(crate) async fn get(
-    _: SessionOrCaller<scope::IntegrationsList>,
-    gateway: web::Data<Gateway>,
+    AuthorizedOrSession { gateway, .. }: AuthorizedOrSession<scope::IntegrationsList>,
     url: web::Data<PublicUrl>,
     name: web::Path<String>,
     _: Query<NoParameters>,

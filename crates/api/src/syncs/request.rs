@@ -36,19 +36,22 @@ enum SyncRefInput {
     Parts { name: String, variant: Option<String> },
 }
 
+impl SyncRef {
+    fn new(name: &str, variant: Option<&str>) -> Result<Self, NameError> {
+        Ok(Self {
+            name: name.parse()?,
+            variant: variant.map_or_else(|| Ok(Variant::base()), str::parse)?,
+        })
+    }
+}
+
 impl FromStr for SyncRef {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         match text.split_once("::") {
-            Some((name, variant)) => Ok(Self {
-                name: name.parse()?,
-                variant: variant.parse()?,
-            }),
-            None => Ok(Self {
-                name: text.parse()?,
-                variant: Variant::base(),
-            }),
+            Some((name, variant)) => Self::new(name, Some(variant)),
+            None => Self::new(text, None),
         }
     }
 }
@@ -59,10 +62,7 @@ impl TryFrom<SyncRefInput> for SyncRef {
     fn try_from(input: SyncRefInput) -> Result<Self, String> {
         let read = match input {
             SyncRefInput::Text(text) => text.parse(),
-            SyncRefInput::Parts { name, variant } => name.parse().and_then(|name| {
-                let variant = variant.map_or_else(|| Ok(Variant::base()), |variant| variant.parse());
-                variant.map(|variant| Self { name, variant })
-            }),
+            SyncRefInput::Parts { name, variant } => Self::new(&name, variant.as_deref()),
         };
         read.map_err(|rule| format!("the name of a sync {rule}"))
     }

@@ -143,37 +143,35 @@ pub(crate) struct InvalidQuery;
 pub(crate) struct NotFound;
 
 impl ApiError {
-    /// Replaces the status and code of a missing connection and a missing integration; `None` keeps them.
-    fn missing(error: GatewayError, connection: Option<Kind>, integration: Option<Kind>) -> Self {
+    /// Replaces the status and code of a missing connection and a missing integration.
+    fn missing(error: GatewayError, connection: Kind, integration: Kind) -> Self {
         let kind = match &error {
             GatewayError::UnknownConnection { .. } => connection,
             GatewayError::UnknownIntegration(_) => integration,
-            _ => None,
+            _ => return Self::Gateway(error),
         };
-        match kind {
-            Some(kind) => Self::Missing { error, kind },
-            None => Self::Gateway(error),
-        }
+        Self::Missing { error, kind }
     }
 
     /// For a connection in the path, which is 404 `not_found` if it does not exist; a missing integration is 400.
     pub(crate) fn connection_not_found(error: GatewayError) -> Self {
-        Self::missing(error, Some(NOT_FOUND), Some(UNKNOWN_INTEGRATION))
+        Self::missing(error, NOT_FOUND, UNKNOWN_INTEGRATION)
     }
 
     /// For requests to which Nango responds with 400 if their connection (`unknown_connection`) or integration does not exist.
     pub(crate) fn connection_unknown(error: GatewayError) -> Self {
-        Self::missing(error, Some(UNKNOWN_CONNECTION), Some(UNKNOWN_INTEGRATION))
+        Self::missing(error, UNKNOWN_CONNECTION, UNKNOWN_INTEGRATION)
     }
 
     /// For an action: a connection or an integration in its headers that does not exist is 400.
     pub(crate) fn action(error: GatewayError) -> Self {
-        Self::missing(error, Some(UNKNOWN_CONNECTION), Some(UNKNOWN_PROVIDER))
+        Self::missing(error, UNKNOWN_CONNECTION, UNKNOWN_PROVIDER)
     }
 
     /// For an integration in the query or the body: one that does not exist is 400.
     pub(crate) fn integration_unknown(error: GatewayError) -> Self {
-        Self::missing(error, None, Some(UNKNOWN_INTEGRATION))
+        let usual = kind::of_gateway(&error);
+        Self::missing(error, usual, UNKNOWN_INTEGRATION)
     }
 
     /// For the status of syncs, where a connection that does not exist is 400 `invalid_body`.

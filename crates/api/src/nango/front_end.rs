@@ -74,17 +74,15 @@ impl<T: FromRequest<Error = ApiError> + 'static> FromRequest for FrontEnd<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let pairs = query::pairs(request);
-        let has = |wanted: &str| pairs.iter().any(|(name, _)| name == wanted);
-        let public_key = has("public_key");
-        let token = pairs.into_iter().find(|(name, _)| name == TOKEN);
+        let find = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).cloned();
+        let token = find(TOKEN).ok_or(match find("public_key") {
+            Some(_) => ApiError::PublicKey,
+            None => ApiError::MissingSessionToken,
+        });
         let gateway = request.app_data::<web::Data<Gateway>>().cloned();
         let rest = T::from_request(request, payload);
         Box::pin(async move {
-            let (_, token) = token.ok_or(if public_key {
-                ApiError::PublicKey
-            } else {
-                ApiError::MissingSessionToken
-            })?;
+            let (_, token) = token?;
             let gateway = gateway.ok_or(ApiError::Unauthenticated)?;
             let session = sessions::authenticate(&gateway, &token).await?;
             Ok(Self(session, rest.await?))

@@ -85,7 +85,7 @@ struct FunctionTable {
 #[derive(Serialize, ToSchema)]
 struct FunctionColumn {
     name: String,
-    /// `text`, `integer`, `boolean`, `timestamp`, `decimal` or `json`.
+    /// Its kind, as in the provider's file: `text`, `timestamp` and so on.
     r#type: &'static str,
 }
 

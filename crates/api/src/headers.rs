@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use crate::error::ApiError;
-use crate::parameters::{self, Given, Values};
+use crate::parameters::{self, RawParameters, Values};
 
 /// The connection that a request names in its headers, as Nango's SDKs do where the path does not name it.
 #[derive(Deserialize, IntoParams)]
@@ -38,7 +38,7 @@ impl FromRequest for NamedConnection {
 /// Reads the headers that `T` declares, or returns everything that is wrong with them. An empty header counts as missing: Nango's SDK
 /// sends empty ones for options that are not set.
 pub(crate) fn read<T: DeserializeOwned + IntoParams>(headers: &HeaderMap) -> Result<T, Vec<FieldError>> {
-    let mut given = Given::new();
+    let mut raw = RawParameters::new();
     for name in headers.keys() {
         let value = headers
             .get(name)
@@ -50,8 +50,8 @@ pub(crate) fn read<T: DeserializeOwned + IntoParams>(headers: &HeaderMap) -> Res
                 ascii_only: true,
                 ..Values::default()
             };
-            given.insert(name.as_str().to_owned(), values);
+            raw.insert(name.as_str().to_owned(), values);
         }
     }
-    parameters::read(given)
+    parameters::read(raw)
 }

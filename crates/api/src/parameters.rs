@@ -15,13 +15,13 @@ use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
 /// The parameters of a request, by their names; those of headers are in lower case.
-pub(crate) type Given = BTreeMap<String, Values>;
+pub(crate) type RawParameters = BTreeMap<String, Values>;
 
 /// Reads parameters, or returns everything that is wrong with them.
-pub(crate) fn read<T: DeserializeOwned + IntoParams>(mut given: Given) -> Result<T, Vec<FieldError>> {
+pub(crate) fn read<T: DeserializeOwned + IntoParams>(mut raw: RawParameters) -> Result<T, Vec<FieldError>> {
     let mut errors: Vec<FieldError> = Vec::new();
     loop {
-        let entries = given.iter().map(|(name, values)| (name.as_str(), values));
+        let entries = raw.iter().map(|(name, values)| (name.as_str(), values));
         let error = match serde_path_to_error::deserialize(MapDeserializer::new(entries)) {
             Ok(read) if errors.is_empty() => return Ok(read),
             Ok(_) => return Err(errors),
@@ -29,12 +29,12 @@ pub(crate) fn read<T: DeserializeOwned + IntoParams>(mut given: Given) -> Result
         };
         let name = error.path.first().filter(|_| error.code != "missing");
         // Without the parameter that is wrong, the next error is found.
-        if name.and_then(|name| given.remove(name)).is_some() {
+        if name.and_then(|name| raw.remove(name)).is_some() {
             errors.push(named::<T>(error));
             continue;
         }
         let is_known =
-            |name: &String| given.contains_key(name) || errors.iter().any(|error| error.path.contains(name));
+            |name: &String| raw.contains_key(name) || errors.iter().any(|error| error.path.contains(name));
         let mut missing = names::<T>(|parameter| matches!(parameter.required, Required::True));
         missing.retain(|name| !is_known(name));
         errors.extend(

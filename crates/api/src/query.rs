@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use utoipa::IntoParams;
 
 use crate::error::ApiError;
-use crate::parameters::{Given, read};
+use crate::parameters::{RawParameters, read};
 
 /// The query of a request.
 pub(crate) struct Query<T>(pub(crate) T);
@@ -54,20 +54,20 @@ pub(crate) fn inputs(request: &HttpRequest) -> Map<String, Json> {
 }
 
 /// Groups values by their parameter; `name[key]=value` belongs to `name`.
-fn group(pairs: Vec<(String, String)>) -> Given {
-    let mut given = Given::new();
+fn group(pairs: Vec<(String, String)>) -> RawParameters {
+    let mut raw = RawParameters::new();
     for (name, value) in pairs {
         let keyed = name
             .split_once('[')
             .and_then(|(name, key)| Some((name, key.strip_suffix(']')?)));
         match keyed.filter(|(_, key)| !key.contains(['[', ']', '\0']) && !value.contains('\0')) {
-            Some((name, key)) => given
+            Some((name, key)) => raw
                 .entry(name.to_owned())
                 .or_default()
                 .keyed
                 .push((key.to_owned(), value)),
-            None => given.entry(name).or_default().plain.push(value),
+            None => raw.entry(name).or_default().plain.push(value),
         }
     }
-    given
+    raw
 }

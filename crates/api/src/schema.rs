@@ -55,7 +55,7 @@ pub(crate) fn text() -> ObjectBuilder {
 
 /// Returns the schema of an input of an action.
 pub(crate) fn input_schema(input: &Input) -> Schema {
-    let description = told(
+    let description = described(
         Some(input.description.as_str()).filter(|text| !text.is_empty()),
         input.pattern_description.as_deref(),
     );
@@ -111,7 +111,7 @@ pub(crate) fn format_of(format: FieldFormat) -> SchemaFormat {
 }
 
 /// Joins a description and the words for a pattern.
-pub(crate) fn told(description: Option<&str>, pattern: Option<&str>) -> Option<String> {
+pub(crate) fn described(description: Option<&str>, pattern: Option<&str>) -> Option<String> {
     let pattern = pattern.map(|words| format!("Must be {words}."));
     match (description.map(|text| text.trim_end_matches('.')), pattern) {
         (Some(text), Some(pattern)) if !text.is_empty() => Some(format!("{text}. {pattern}")),

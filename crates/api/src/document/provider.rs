@@ -13,7 +13,7 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr};
 use super::action::{json_body, parameter, short_route};
 use super::find;
 use crate::routes::{Kind, provider_routes};
-use crate::schema::{action_schema, format_of, nullable, record_schema, scalar, text, told};
+use crate::schema::{action_schema, described, format_of, nullable, record_schema, scalar, text};
 
 /// Adds the operations and schemas of a provider. `general` has the operations that all providers share.
 pub(super) fn describe(provider: &Provider, general: &Paths, document: &mut OpenApi) {
@@ -104,7 +104,7 @@ fn field_schema(field: &Field) -> ObjectBuilder {
     let anything = field.required().then(|| r"\S".to_owned());
     let mut object = text()
         .title(field.title.clone())
-        .description(told(
+        .description(described(
             field.description.as_deref(),
             field.pattern_description.as_deref(),
         ))

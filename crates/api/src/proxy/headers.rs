@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap as Given};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap as RequestHeaders};
 use gateway::FieldError;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
@@ -61,9 +61,9 @@ pub(crate) struct Options {
 
 impl Options {
     /// Reads the headers, or returns everything that is wrong with them.
-    pub(super) fn read(given: &Given) -> Result<Self, Vec<FieldError>> {
-        let (headers, mut errors) = forwarded(given);
-        match headers::read::<Self>(given) {
+    pub(super) fn read(sent: &RequestHeaders) -> Result<Self, Vec<FieldError>> {
+        let (headers, mut errors) = forwarded(sent);
+        match headers::read::<Self>(sent) {
             Ok(options) if errors.is_empty() => Ok(Self { headers, ..options }),
             Ok(_) => Err(errors),
             Err(mut all) => {
@@ -108,9 +108,9 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration
 }
 
 /// Adds the headers that describe the body. Those of the provider's file and those for the provider override them.
-pub(super) fn add_content_headers(given: &Given, headers: &mut HeaderMap) {
+pub(super) fn add_content_headers(sent: &RequestHeaders, headers: &mut HeaderMap) {
     for name in [CONTENT_TYPE, CONTENT_ENCODING] {
-        let value = given
+        let value = sent
             .get(&name)
             .and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
         if let (Ok(name), Some(value)) = (HeaderName::from_str(name.as_str()), value) {
@@ -120,9 +120,9 @@ pub(super) fn add_content_headers(given: &Given, headers: &mut HeaderMap) {
 }
 
 /// Returns the headers that are forwarded, without their prefix, and what is wrong with them.
-fn forwarded(given: &Given) -> (HeaderMap, Vec<FieldError>) {
+fn forwarded(sent: &RequestHeaders) -> (HeaderMap, Vec<FieldError>) {
     let (mut headers, mut errors) = (HeaderMap::new(), Vec::new());
-    for (name, value) in given {
+    for (name, value) in sent {
         let Some(name) = name.as_str().strip_prefix(FORWARD_PREFIX) else {
             continue;
         };
@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    fn given(pairs: &[(&'static str, &'static str)]) -> Given {
+    fn sent(pairs: &[(&'static str, &'static str)]) -> RequestHeaders {
         pairs
             .iter()
             .map(|(name, value)| (Name::from_static(name), Value::from_static(value)))
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn all_errors_are_reported_together() {
-        let errors = Options::read(&given(&[
+        let errors = Options::read(&sent(&[
             ("connection-id", ""),
             ("retries", "11"),
             ("retry-on", "409, 423"),
@@ -168,13 +168,13 @@ mod tests {
         .err()
         .unwrap();
 
-        let mut told: Vec<_> = errors
+        let mut found: Vec<_> = errors
             .iter()
             .map(|error| (error.path[0].as_str(), error.code))
             .collect();
-        told.sort_unstable();
+        found.sort_unstable();
         assert_eq!(
-            told,
+            found,
             [
                 ("connection-id", "missing"),
                 ("decompress", "invalid"),
@@ -194,23 +194,23 @@ mod tests {
             "retries",
             "trunkline-wait",
         ] {
-            let mut given = given(&[("provider-config-key", "acme"), ("connection-id", "mine")]);
-            given.insert(
+            let mut sent = sent(&[("provider-config-key", "acme"), ("connection-id", "mine")]);
+            sent.insert(
                 Name::from_static(name),
                 Value::from_bytes("\u{fc}ber".as_bytes()).unwrap(),
             );
-            let errors = Options::read(&given).err().unwrap();
-            let told: Vec<_> = errors
+            let errors = Options::read(&sent).err().unwrap();
+            let found: Vec<_> = errors
                 .iter()
                 .map(|error| (error.path[0].as_str(), error.code))
                 .collect();
-            assert_eq!(told, [(name, "invalid")]);
+            assert_eq!(found, [(name, "invalid")]);
         }
     }
 
     #[test]
     fn only_headers_for_the_provider_are_forwarded() {
-        let options = Options::read(&given(&[
+        let options = Options::read(&sent(&[
             ("provider-config-key", "acme"),
             ("connection-id", "my-acme"),
             ("base-url-override", ""),

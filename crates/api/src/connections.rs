@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
 use domain::{ConnectionFilter, ConnectionName, IntegrationKey};
-use gateway::{Import, ShowCredentials, connections};
+use gateway::{Import, Names, ShowCredentials, connections};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use utoipa::IntoParams;
@@ -169,14 +169,8 @@ pub(crate) async fn get(
     query: Query<ShowQuery>,
 ) -> Result<web::Json<FullConnection>, ApiError> {
     let query = query.0;
-    let found = connections::show(
-        &gateway,
-        &caller,
-        &query.provider_config_key,
-        &name,
-        query.credentials(),
-    )
-    .await;
+    let names = Names::of(&caller, &query.provider_config_key, &name);
+    let found = connections::show(&gateway, &caller, names, query.credentials()).await;
     let found = found.map_err(ApiError::connection_not_found)?;
     Ok(web::Json(FullConnection::new(found, with_offset)))
 }
@@ -195,8 +189,8 @@ pub(crate) async fn delete(
     name: web::Path<String>,
     query: Query<IntegrationQuery>,
 ) -> Result<web::Json<Success>, ApiError> {
-    let query = query.0;
-    let deleted = connections::delete(&gateway, &caller, &query.provider_config_key, &name).await;
+    let names = Names::of(&caller, &query.0.provider_config_key, &name);
+    let deleted = connections::delete(&gateway, names).await;
     deleted.map_err(ApiError::connection_unknown)?;
     Ok(web::Json(Success::new()))
 }

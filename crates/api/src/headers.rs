@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpRequest};
-use gateway::FieldError;
+use gateway::{Caller, FieldError, Names};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
@@ -20,10 +20,16 @@ use crate::parameters::{self, RawParameters, Values};
 pub(crate) struct NamedConnection {
     /// The integration's key.
     #[param(rename = "Provider-Config-Key", example = "acme")]
-    pub(crate) provider_config_key: String,
+    provider_config_key: String,
     /// The connection.
     #[param(rename = "Connection-Id", example = "my-acme")]
-    pub(crate) connection_id: String,
+    connection_id: String,
+}
+
+impl NamedConnection {
+    pub(crate) fn names(&self, caller: &Caller) -> Names<'_> {
+        Names::of(caller, &self.provider_config_key, &self.connection_id)
+    }
 }
 
 impl FromRequest for NamedConnection {

@@ -5,7 +5,7 @@ mod response;
 mod upload;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use gateway::proxy;
+use gateway::{Names, proxy};
 use upstream::{Method, ProxyRequest};
 
 use self::headers::Options;
@@ -54,6 +54,6 @@ pub(crate) async fn call(
     if !relay.body.is_empty() {
         headers::add_content_headers(request.headers(), &mut relay.content_headers);
     }
-    let relayed = proxy::send(&gateway, &caller, &integration, &connection, relay).await?;
+    let relayed = proxy::send(&gateway, Names::of(&caller, &integration, &connection), relay).await?;
     Ok(response::stream(relayed, request))
 }

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, MisfitCount, RunFilter, RunId, RunIdPrefix, Sync, SyncName};
-use gateway::{connections, syncs};
+use gateway::{Names, connections, syncs};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -185,7 +185,8 @@ pub(crate) async fn list(
 ) -> Result<web::Json<RunList>, ApiError> {
     let query = query.0;
     if let (Some(integration), Some(connection)) = (&query.integration, &query.connection) {
-        let found = connections::find(&gateway, &caller, integration.as_str(), connection.as_str()).await;
+        let names = Names::of(&caller, integration.as_str(), connection.as_str());
+        let found = connections::find(&gateway, names).await;
         found.map_err(ApiError::integration_unknown)?;
     }
     let wanted = query.limit.map_or(DEFAULT_LIMIT, |limit| limit.0);

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use domain::ConnectionName;
-use gateway::connections;
+use gateway::{Names, connections};
 use registry::Provider;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -64,7 +64,7 @@ pub(crate) async fn verify(
     integration: web::Path<String>,
     body: Body<VerifyBody>,
 ) -> Result<web::Json<VerifyAnswer>, ApiError> {
-    let name = body.0.connection.as_str();
-    let provider = connections::verify(&gateway, &caller, &integration, name).await?;
+    let names = Names::of(&caller, &integration, body.0.connection.as_str());
+    let provider = connections::verify(&gateway, names).await?;
     Ok(web::Json(VerifyAnswer::new(&provider)))
 }

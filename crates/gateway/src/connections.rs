@@ -69,8 +69,8 @@ pub async fn list(
 }
 
 /// Returns one connection, without its credentials.
-pub async fn find(gateway: &Gateway, caller: &Caller, integration: &str, name: &str) -> Result<Connection> {
-    let resolved = gateway.resolve(Names::of(caller, integration, name)).await?;
+pub async fn find(gateway: &Gateway, names: Names<'_>) -> Result<Connection> {
+    let resolved = gateway.resolve(names).await?;
     Ok(without_secrets(gateway, resolved.connection))
 }
 
@@ -78,15 +78,13 @@ pub async fn find(gateway: &Gateway, caller: &Caller, integration: &str, name: &
 pub async fn show(
     gateway: &Gateway,
     caller: &Caller,
-    integration: &str,
-    name: &str,
+    names: Names<'_>,
     show: ShowCredentials,
 ) -> Result<FullConnection> {
     let may_see = caller.may(Scope::ConnectionsReadCredentials);
     if show != ShowCredentials::IfAllowed && !may_see {
         return Err(GatewayError::Forbidden(Scope::ConnectionsReadCredentials));
     }
-    let names = Names::of(caller, integration, name);
     let read = gateway.resolve_and_read(names, move |c, _, connection| {
         let Some(connection) = connection else {
             return Ok(None);
@@ -134,21 +132,15 @@ pub async fn show(
 }
 
 /// Deletes a connection, its sealed credentials, its syncs and its rows. An interrupted deletion can be repeated.
-pub async fn delete(gateway: &Gateway, caller: &Caller, integration: &str, name: &str) -> Result<()> {
-    let resolved = gateway.resolve(Names::of(caller, integration, name)).await?;
+pub async fn delete(gateway: &Gateway, names: Names<'_>) -> Result<()> {
+    let resolved = gateway.resolve(names).await?;
     deletion::delete_connection(gateway, &resolved.connection).await
 }
 
 /// Verifies the stored credentials of a connection at its provider, which it returns, and stores the result on the connection.
 ///
 /// If the provider's file has no verification, any credentials are accepted.
-pub async fn verify(
-    gateway: &Gateway,
-    caller: &Caller,
-    integration: &str,
-    name: &str,
-) -> Result<Arc<Provider>> {
-    let names = Names::of(caller, integration, name);
+pub async fn verify(gateway: &Gateway, names: Names<'_>) -> Result<Arc<Provider>> {
     let (resolved, sealed) = gateway.resolve_with_credentials(names).await?;
     let target = gateway.open(&resolved, &sealed).await?;
     verify_stored(gateway, &resolved.connection, &target).await?;

@@ -15,8 +15,9 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use upstream::{Target, Upstream};
 
+pub use self::resolve::Names;
+pub(crate) use self::resolve::ResolvedConnection;
 pub use self::resolve::ResolvedIntegration;
-pub(crate) use self::resolve::{Names, ResolvedConnection};
 pub(crate) use self::targets::template_values;
 use crate::caller::Caller;
 use crate::encryption_keys::EncryptionKeys;

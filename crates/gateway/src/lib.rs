@@ -44,7 +44,7 @@ pub use credentials::Connected;
 pub use encryption::{Forgotten, LostKeys, Rotation};
 pub use encryption_keys::{CurrentKey, KeySource, SealedCount};
 pub use error::{ActionFailure, ActionFailureKind, FieldError, GatewayError, Refusal, Result};
-pub use gateway::{Gateway, ResolvedIntegration};
+pub use gateway::{Gateway, Names, ResolvedIntegration};
 pub use health::AUTH_PROBLEM;
 pub use integrations::{FullIntegration, IntegrationChangeRequest, NewIntegrationRequest};
 pub use labels::{EndUser, Organization};

@@ -4,21 +4,14 @@ use std::sync::Arc;
 
 use upstream::{ProxyRequest, ProxyResponse};
 
-use crate::caller::Caller;
 use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names, OpenedConnection};
 use crate::health;
 use crate::log_context::LogContext;
 
 /// Forwards a request. The response is the provider's, whatever its status; an error means that there is none.
-pub async fn send(
-    gateway: &Arc<Gateway>,
-    caller: &Caller,
-    integration: &str,
-    connection: &str,
-    request: ProxyRequest,
-) -> Result<ProxyResponse> {
-    let opened = open(gateway, Names::of(caller, integration, connection)).await?;
+pub async fn send(gateway: &Arc<Gateway>, names: Names<'_>, request: ProxyRequest) -> Result<ProxyResponse> {
+    let opened = open(gateway, names).await?;
     LogContext::record(&opened.connection.integration, Some(&opened.connection.name));
     let response = gateway.upstream.proxy(&opened.target, request).await;
     let response = response.map_err(GatewayError::Request)?;

@@ -283,13 +283,10 @@ pub fn next_due(provider: &Provider, sync: &Sync, after: Timestamp) -> Option<Ti
 /// The connection, and its sync of that name and variant if it has one.
 async fn resolve_sync(
     gateway: &Gateway,
-    caller: &Caller,
-    integration: &str,
-    connection: &str,
+    names: Names<'_>,
     (name, variant): (&SyncName, &Variant),
 ) -> Result<(ResolvedConnection, Option<Sync>)> {
     let (name, variant) = (name.clone(), variant.clone());
-    let names = Names::of(caller, integration, connection);
     let read = gateway.resolve_and_read(names, move |c, _, connection| match connection {
         Some(connection) => syncs::get(c, connection.id, &name, &variant),
         None => Ok(None),

@@ -11,8 +11,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use gateway::{
-    AUTH_PROBLEM, Forgotten, Gateway, GatewayError, GatewayParts, KeySource, LostKeys, ShowCredentials,
-    connections, encryption,
+    AUTH_PROBLEM, Forgotten, Gateway, GatewayError, GatewayParts, KeySource, LostKeys, Names,
+    ShowCredentials, connections, encryption,
 };
 use registry::Registry;
 use secrecy::ExposeSecret;
@@ -295,7 +295,9 @@ async fn concurrent_rotations_keep_every_key(app: TestApp) {
 
 async fn row(app: &TestApp, gateway: &Gateway, name: &str) -> domain::Connection {
     let caller = app.caller().await;
-    connections::find(gateway, &caller, "twilio", name).await.unwrap()
+    connections::find(gateway, Names::of(&caller, "twilio", name))
+        .await
+        .unwrap()
 }
 
 async fn connect(app: &TestApp, gateway: &Gateway, name: &str) {
@@ -341,7 +343,8 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
         assert_eq!(row.problem.as_ref().unwrap().kind, AUTH_PROBLEM);
         let refused = gateway.target(&row).await.err().unwrap();
         assert!(matches!(refused, GatewayError::CredentialsLost(_)), "{refused}");
-        let shown = connections::show(&gateway, &caller, "twilio", name, ShowCredentials::IfAllowed).await;
+        let names = Names::of(&caller, "twilio", name);
+        let shown = connections::show(&gateway, &caller, names, ShowCredentials::IfAllowed).await;
         assert!(shown.unwrap().credentials.is_none());
     }
     assert_eq!(app.rows("one").await, rows, "the table stays");
@@ -356,7 +359,7 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
     let patch = json!({ "credentials":
         { "type": "BASIC", "username": known.main_key_sid, "password": known.main_key_secret } });
     let patch = serde_json::from_value(patch).unwrap();
-    connections::patch(&rotating, &caller, "twilio", "two", patch)
+    connections::patch(&rotating, &caller, Names::of(&caller, "twilio", "two"), patch)
         .await
         .unwrap();
     for name in ["one", "two"] {

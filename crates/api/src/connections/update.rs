@@ -38,7 +38,8 @@ pub(crate) async fn patch(
     name: web::Path<String>,
     Body(patch, query): Body<ConnectionPatch, IntegrationQuery>,
 ) -> Result<web::Json<PatchAnswer>, ApiError> {
-    let patched = connections::patch(&gateway, &caller, &query.provider_config_key, &name, patch).await;
+    let names = gateway::Names::of(&caller, &query.provider_config_key, &name);
+    let patched = connections::patch(&gateway, &caller, names, patch).await;
     Ok(web::Json(PatchAnswer {
         success: true,
         unreadable_syncs: unreadable(patched.map_err(ApiError::connection_not_found)?),

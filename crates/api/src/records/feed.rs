@@ -170,15 +170,8 @@ pub(crate) async fn read(
     named: NamedConnection,
     query: Query<FeedQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let page = records::feed(
-        &gateway,
-        &caller,
-        &named.provider_config_key,
-        &named.connection_id,
-        query.0.into(),
-    )
-    .await
-    .map_err(ApiError::connection_unknown)?;
+    let page = records::feed(&gateway, named.names(&caller), query.0.into()).await;
+    let page = page.map_err(ApiError::connection_unknown)?;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .body(self::page(&page)))
@@ -235,15 +228,8 @@ pub(crate) async fn prune(
         until_cursor: body.until_cursor,
         limit: body.limit.map_or(DEFAULT_PRUNE, |limit| limit.0),
     };
-    let pruned = records::prune(
-        &gateway,
-        &caller,
-        &named.provider_config_key,
-        &named.connection_id,
-        request,
-    )
-    .await
-    .map_err(ApiError::connection_unknown)?;
+    let pruned = records::prune(&gateway, named.names(&caller), request).await;
+    let pruned = pruned.map_err(ApiError::connection_unknown)?;
     Ok(web::Json(PruneAnswer {
         count: pruned.count,
         has_more: pruned.has_more,

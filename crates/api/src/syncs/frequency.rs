@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, SyncName, Variant};
-use gateway::syncs;
+use gateway::{Names, syncs};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
@@ -60,17 +60,14 @@ pub(crate) async fn update(
 ) -> Result<web::Json<FrequencyAnswer>, ApiError> {
     let body = body.0;
     let variant = body.sync_variant.unwrap_or_else(Variant::base);
-    let schedule = syncs::set_frequency(
-        &gateway,
+    let names = Names::of(
         &caller,
         body.provider_config_key.as_str(),
         body.connection_id.as_str(),
-        (&body.sync_name, &variant),
-        body.frequency.as_deref(),
-    )
-    .await
-    .map_err(ApiError::connection_unknown)?;
-    let text = schedule.to_string();
+    );
+    let (sync, frequency) = ((&body.sync_name, &variant), body.frequency.as_deref());
+    let schedule = syncs::set_frequency(&gateway, names, sync, frequency).await;
+    let text = schedule.map_err(ApiError::connection_unknown)?.to_string();
     let frequency = match body.frequency {
         Some(_) => duration_of(&text).to_owned(),
         None => text,

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, SyncName, Variant};
-use gateway::syncs;
+use gateway::{Caller, Names, syncs};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,6 +21,16 @@ pub(crate) struct VariantBody {
     /// The connection.
     #[schema(value_type = String, example = "my-acme")]
     connection_id: ConnectionName,
+}
+
+impl VariantBody {
+    fn names(&self, caller: &Caller) -> Names<'_> {
+        Names::of(
+            caller,
+            self.provider_config_key.as_str(),
+            self.connection_id.as_str(),
+        )
+    }
 }
 
 /// A new variant.
@@ -56,17 +66,8 @@ pub(crate) async fn create(
     path: web::Path<(SyncName, Variant)>,
     body: Body<VariantBody>,
 ) -> Result<web::Json<VariantAnswer>, ApiError> {
-    let (integration, connection) = (&body.0.provider_config_key, &body.0.connection_id);
-    let made = syncs::create_variant(
-        &gateway,
-        &caller,
-        integration.as_str(),
-        connection.as_str(),
-        &path.0,
-        &path.1,
-    )
-    .await
-    .map_err(ApiError::connection_unknown)?;
+    let made = syncs::create_variant(&gateway, body.0.names(&caller), &path.0, &path.1).await;
+    let made = made.map_err(ApiError::connection_unknown)?;
     Ok(web::Json(VariantAnswer {
         id: made.id.to_string(),
         name: made.name.to_string(),
@@ -93,16 +94,7 @@ pub(crate) async fn delete(
     path: web::Path<(SyncName, Variant)>,
     body: Body<VariantBody>,
 ) -> Result<web::Json<Success>, ApiError> {
-    let (integration, connection) = (&body.0.provider_config_key, &body.0.connection_id);
-    syncs::delete_variant(
-        &gateway,
-        &caller,
-        integration.as_str(),
-        connection.as_str(),
-        &path.0,
-        &path.1,
-    )
-    .await
-    .map_err(ApiError::connection_unknown)?;
+    let deleted = syncs::delete_variant(&gateway, body.0.names(&caller), &path.0, &path.1).await;
+    deleted.map_err(ApiError::connection_unknown)?;
     Ok(web::Json(Success::new()))
 }

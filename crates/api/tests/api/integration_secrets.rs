@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{Connection, StoredIntegration};
 use gateway::{
-    Gateway, GatewayError, IntegrationChangeRequest, KeySource, LostKeys, connections, encryption,
+    Gateway, GatewayError, IntegrationChangeRequest, KeySource, LostKeys, Names, connections, encryption,
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value as Json, json};
@@ -45,7 +45,9 @@ async fn row(app: &TestApp) -> StoredIntegration {
 
 async fn connection(app: &TestApp, gateway: &Gateway) -> Connection {
     let caller = app.caller().await;
-    connections::find(gateway, &caller, "acme", "mine").await.unwrap()
+    connections::find(gateway, Names::of(&caller, "acme", "mine"))
+        .await
+        .unwrap()
 }
 
 fn key(app: &TestApp) -> SecretKey {

@@ -53,21 +53,19 @@ pub enum MetadataChange {
 pub async fn patch(
     gateway: &Gateway,
     caller: &Caller,
-    integration: &str,
-    name: &str,
+    names: Names<'_>,
     patch: ConnectionPatch,
 ) -> Result<Vec<(SyncName, Problem)>> {
-    let names = Names::of(caller, integration, name);
-    match patch_once(gateway, names, caller, patch.clone()).await {
-        Err(GatewayError::ChangedMeanwhile) => patch_once(gateway, names, caller, patch).await,
+    match patch_once(gateway, caller, names, patch.clone()).await {
+        Err(GatewayError::ChangedMeanwhile) => patch_once(gateway, caller, names, patch).await,
         outcome => outcome,
     }
 }
 
 async fn patch_once(
     gateway: &Gateway,
-    names: Names<'_>,
     caller: &Caller,
+    names: Names<'_>,
     patch: ConnectionPatch,
 ) -> Result<Vec<(SyncName, Problem)>> {
     let renews = patch.credentials.is_some() || patch.connection_config.is_some();

@@ -31,9 +31,9 @@ pub(crate) struct ResolvedConnection {
     pub(crate) connection: Connection,
 }
 
-/// The names in a request, as the caller wrote them.
+/// The integration and the connection that a request names, as the caller wrote them, in the caller's environment.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Names<'a> {
+pub struct Names<'a> {
     pub(crate) environment: EnvironmentId,
     /// The integration's key.
     pub(crate) integration: &'a str,
@@ -139,7 +139,8 @@ impl Gateway {
 }
 
 impl<'a> Names<'a> {
-    pub(crate) fn of(caller: &Caller, integration: &'a str, connection: &'a str) -> Self {
+    /// The names in a caller's request.
+    pub fn of(caller: &Caller, integration: &'a str, connection: &'a str) -> Self {
         Self {
             environment: caller.environment,
             integration,

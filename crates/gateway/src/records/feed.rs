@@ -9,7 +9,6 @@ use store::records::{self, ChangeQuery, Pruned};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{has_variant, table};
-use crate::caller::Caller;
 use crate::error::{FieldError, GatewayError, Result};
 use crate::gateway::{Gateway, Names};
 use crate::models::ModelTable;
@@ -66,17 +65,10 @@ impl FeedPage {
 }
 
 /// One page of the feed.
-pub async fn feed(
-    gateway: &Gateway,
-    caller: &Caller,
-    integration: &str,
-    connection: &str,
-    request: FeedRequest,
-) -> Result<FeedPage> {
+pub async fn feed(gateway: &Gateway, names: Names<'_>, request: FeedRequest) -> Result<FeedPage> {
     let invalid = GatewayError::InvalidQuery;
     let model = (request.model.as_str(), &request.variant);
-    let (table, connection, cursors) =
-        source(gateway, caller, integration, connection, model, invalid).await?;
+    let (table, connection, cursors) = source(gateway, names, model, invalid).await?;
     let after = request.cursor.as_deref();
     let after = after.map(|text| cursors.read(text, "cursor").map_err(invalid));
     // One more record than requested shows whether there is a next page.
@@ -105,17 +97,10 @@ pub async fn feed(
 
 /// Removes the content of records that a reader of the feed has read. They stay in the feed without it, and are written completely again
 /// when they change.
-pub async fn prune(
-    gateway: &Gateway,
-    caller: &Caller,
-    integration: &str,
-    connection: &str,
-    request: PruneRequest,
-) -> Result<Pruned> {
+pub async fn prune(gateway: &Gateway, names: Names<'_>, request: PruneRequest) -> Result<Pruned> {
     let invalid = GatewayError::InvalidBody;
     let model = (request.model.as_str(), &request.variant);
-    let (table, connection, cursors) =
-        source(gateway, caller, integration, connection, model, invalid).await?;
+    let (table, connection, cursors) = source(gateway, names, model, invalid).await?;
     let until = cursors.read(&request.until_cursor, "until_cursor");
     let (until, now) = (until.map_err(invalid)?, gateway.clock.now());
     let store = &gateway.store;
@@ -127,13 +112,10 @@ pub async fn prune(
 /// The table and the connection whose rows a request names, and their cursors; `invalid` makes the error for a wrong model or variant.
 async fn source(
     gateway: &Gateway,
-    caller: &Caller,
-    integration: &str,
-    connection: &str,
+    names: Names<'_>,
     (model, variant): (&str, &Variant),
     invalid: fn(Vec<FieldError>) -> GatewayError,
 ) -> Result<(Arc<ModelTable>, ConnectionId, Cursors)> {
-    let names = Names::of(caller, integration, connection);
     let (of_model, of_variant) = (model.to_owned(), variant.clone());
     let read = gateway.resolve_and_read(names, move |c, integration, connection| {
         let mut syncs = integration.provider.syncs.iter();
@@ -151,7 +133,8 @@ async fn source(
     let Some((sync, has_variant)) = sync else {
         let known = provider.syncs.values().map(|sync| sync.model.name.as_str());
         let known: Vec<_> = known.collect();
-        let message = format!("is no model of {integration:?}; it has: {}", known.join(", "));
+        let (integration, known) = (names.integration, known.join(", "));
+        let message = format!("is no model of {integration:?}; it has: {known}");
         return Err(invalid(vec![FieldError::at("unknown", "model", message)]));
     };
     let table = table(gateway, &connection, &sync, variant, has_variant, invalid).await?;

@@ -5,24 +5,21 @@ use registry::Schedule;
 use store::{StoreError, lease, runs, syncs};
 
 use super::{declared, next_due, no_such_variant, resolve_sync};
-use crate::caller::Caller;
 use crate::error::{GatewayError, Result};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Names};
 
 /// Sets how often a connection's sync runs, or with `None` resets it to what the provider's file says; returns the schedule in force.
 ///
 /// The next run is scheduled again at once. A run that is queued or in progress goes on, and the schedule counts from its end.
 pub async fn set_frequency(
     gateway: &Gateway,
-    caller: &Caller,
-    integration: &str,
-    connection: &str,
+    names: Names<'_>,
     (name, variant): (&SyncName, &Variant),
     frequency: Option<&str>,
 ) -> Result<Schedule> {
     let own = frequency.map(Schedule::parse_every).transpose();
     let own = own.map_err(|error| GatewayError::invalid_body("frequency", error.to_string()))?;
-    let (resolved, sync) = resolve_sync(gateway, caller, integration, connection, (name, variant)).await?;
+    let (resolved, sync) = resolve_sync(gateway, names, (name, variant)).await?;
     let (provider, connection) = (resolved.integration.provider, resolved.connection);
     let declared = declared(&provider, name)?.schedule.clone();
     let unknown = || no_such_variant(name, connection.name.as_str(), variant);

@@ -6,7 +6,6 @@ use store::syncs::{self, NewSync};
 use store::{StoreError, credentials, tables};
 
 use super::{declared, resolve_sync};
-use crate::caller::Caller;
 use crate::deletion;
 use crate::error::{GatewayError, Result, refusable};
 use crate::gateway::{Gateway, Names};
@@ -17,15 +16,11 @@ const MAX_VARIANTS: i64 = 100;
 /// Creates a variant of a connection's sync. It runs at once, unless the sync's file says `auto_start: false`.
 pub async fn create_variant(
     gateway: &Gateway,
-    caller: &Caller,
-    integration: &str,
-    connection: &str,
+    names: Names<'_>,
     name: &SyncName,
     variant: &Variant,
 ) -> Result<Sync> {
-    let resolved = gateway
-        .resolve(Names::of(caller, integration, connection))
-        .await?;
+    let resolved = gateway.resolve(names).await?;
     let connection = resolved.connection;
     let auto_start = declared(&resolved.integration.provider, name)?.auto_start;
     if *variant == Variant::base() {
@@ -75,14 +70,11 @@ pub async fn create_variant(
 /// Workers lose the sync first, so that nothing is written after the deletion. An interrupted deletion can be repeated.
 pub async fn delete_variant(
     gateway: &Gateway,
-    caller: &Caller,
-    integration: &str,
-    connection: &str,
+    names: Names<'_>,
     name: &SyncName,
     variant: &Variant,
 ) -> Result<()> {
-    let (resolved, mut found) =
-        resolve_sync(gateway, caller, integration, connection, (name, variant)).await?;
+    let (resolved, mut found) = resolve_sync(gateway, names, (name, variant)).await?;
     let connection = resolved.connection;
     if *variant == Variant::base() {
         return Err(GatewayError::BaseVariant);

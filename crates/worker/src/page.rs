@@ -11,38 +11,20 @@ use serde_json::{Map, Value as Json};
 
 /// The most values in a page: a record takes memory for all columns of its model, even if they are empty.
 const MAX_VALUES: usize = 10_000_000;
-/// The highest index of a list within the envelope that a path may name.
-const MAX_INDEX: usize = 100;
 
 /// A page.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Page {
     pub(crate) records: Vec<Record>,
     /// How many elements the list has, including skipped ones.
     pub(crate) count: usize,
-    /// The elements that could not be stored.
-    pub(crate) skipped: Skipped,
-    /// The values at the wanted paths, in the shape of the response. A list or object there is empty.
+    /// How many of them could not be stored.
+    pub(crate) skipped: usize,
+    /// Why the first of these could not be stored.
+    pub(crate) first_skipped: Option<RecordError>,
+    /// The values at the wanted paths, in the shape of the response. A list there is an object by index. A list or object that is itself
+    /// wanted is empty.
     pub(crate) envelope: Json,
-}
-
-/// The elements of a list that could not be stored.
-#[derive(Debug, Default)]
-pub(crate) struct Skipped {
-    count: usize,
-    /// Why the first of them could not be stored.
-    pub(crate) first: Option<RecordError>,
-}
-
-impl Skipped {
-    pub(crate) fn len(&self) -> usize {
-        self.count
-    }
-
-    fn add(&mut self, error: RecordError) {
-        self.count += 1;
-        self.first.get_or_insert(error);
-    }
 }
 
 /// Why a page cannot be parsed.
@@ -62,45 +44,34 @@ pub(crate) enum PageError {
     Stopped,
 }
 
-/// The paths of a response's parts.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Layout<'a> {
-    /// The path of the records.
-    pub(crate) records: &'a [String],
-    /// The paths of the values to keep.
-    pub(crate) kept: &'a [&'a [String]],
-}
-
-/// Parses `body`. Stops with an error once `stop` returns true; it is called every few records.
+/// Parses `body`, whose records are at `path`, and keeps the values at the paths `kept`. Stops with an error once `stop` returns true; it is
+/// called every few records.
 ///
 /// A response without a list is an error and not an empty page, which would mean that all rows are deleted.
 pub(crate) fn parse(
     body: &[u8],
-    layout: Layout<'_>,
+    path: &[String],
+    kept: &[&[String]],
     reader: &RecordReader,
     stop: &dyn Fn() -> bool,
 ) -> Result<Page, PageError> {
     let text = json_text(body);
     let mut json = JsonReader::new(&text);
     let mut parser = Parser {
-        path: layout.records,
+        path,
         reader,
         stop,
         found: false,
-        records: Vec::new(),
-        count: 0,
-        skipped: Skipped::default(),
+        page: Page::default(),
     };
-    let envelope = parser.level(&mut json, layout.records, layout.kept)?;
+    let envelope = parser.value(&mut json, Some(path), kept)?;
     json.end()?;
     if !parser.found {
         return Err(parser.no_list());
     }
     Ok(Page {
-        records: parser.records,
-        count: parser.count,
-        skipped: parser.skipped,
-        envelope,
+        envelope: envelope.unwrap_or_default(),
+        ..parser.page
     })
 }
 
@@ -140,44 +111,66 @@ pub(crate) fn parse_record(
 }
 
 struct Parser<'a> {
+    /// The path of the records.
     path: &'a [String],
     reader: &'a RecordReader,
     stop: &'a dyn Fn() -> bool,
+    /// Whether the list of records was found.
     found: bool,
-    records: Vec<Record>,
-    count: usize,
-    skipped: Skipped,
+    page: Page,
 }
 
 impl Parser<'_> {
-    /// Parses one level of the path to the records.
-    fn level(
+    /// Parses a value and returns what is kept of it. `records` is the rest of the path of the records, if it leads through this value;
+    /// `kept` has the rests of the paths of the values to keep.
+    fn value(
         &mut self,
         json: &mut JsonReader<'_>,
-        path: &[String],
+        records: Option<&[String]>,
         kept: &[&[String]],
-    ) -> Result<Json, PageError> {
-        match (json.kind()?, path.split_first()) {
-            (JsonKind::List, None) => {
+    ) -> Result<Option<Json>, PageError> {
+        if records.is_none() && kept.is_empty() {
+            json.skip()?;
+            return Ok(None);
+        }
+        let within = |name: &str| -> Vec<&[String]> { kept.iter().filter_map(|path| below(path, name)).collect() };
+        let mut inside = Map::new();
+        match (json.kind()?, records) {
+            (JsonKind::List, Some([])) => {
                 self.list(json)?;
-                Ok(Json::Null)
+                return Ok(Some(Json::Null));
             }
-            (JsonKind::Object, Some((step, rest))) => {
-                let mut envelope = Map::new();
-                json.object(|json, name| {
-                    let within = below(kept, &name);
-                    let value = if name == *step {
-                        Some(self.level(json, rest, &within)?)
-                    } else {
-                        keep(json, &within)?
-                    };
-                    envelope.extend(value.map(|value| (name.into_owned(), value)));
+            (JsonKind::Object, None | Some([_, ..])) => json.object(|json, name| {
+                let records = records.and_then(|path| below(path, &name));
+                let value = self.value(json, records, &within(&name))?;
+                inside.extend(value.map(|value| (name.into_owned(), value)));
+                Ok::<_, PageError>(())
+            })?,
+            (_, Some(_)) => return Err(self.no_list()),
+            (JsonKind::List, None) => {
+                let mut index = 0_usize;
+                json.list(|json| {
+                    let name = index.to_string();
+                    index += 1;
+                    let value = self.value(json, None, &within(&name))?;
+                    inside.extend(value.map(|value| (name, value)));
                     Ok::<_, PageError>(())
                 })?;
-                Ok(Json::Object(envelope))
+                if inside.is_empty() {
+                    return Ok(Some(Json::Array(Vec::new())));
+                }
             }
-            _ => Err(self.no_list()),
+            (JsonKind::Scalar, None) => {
+                return Ok(Some(match json.scalar()? {
+                    JsonScalar::Null => Json::Null,
+                    JsonScalar::Bool(value) => value.into(),
+                    // The grammar of JSON makes sure that it is a number.
+                    JsonScalar::Number(digits) => serde_json::from_str(digits).unwrap_or_default(),
+                    JsonScalar::Text(text) => text.into_owned().into(),
+                }));
+            }
         }
+        Ok(Some(Json::Object(inside)))
     }
 
     fn list(&mut self, json: &mut JsonReader<'_>) -> Result<(), PageError> {
@@ -186,14 +179,18 @@ impl Parser<'_> {
             .checked_div(self.reader.columns())
             .unwrap_or(MAX_VALUES);
         json.list(|json| {
-            if self.count.is_multiple_of(256) && (self.stop)() {
+            let page = &mut self.page;
+            if page.count.is_multiple_of(256) && (self.stop)() {
                 return Err(PageError::Stopped);
             }
-            self.count += 1;
+            page.count += 1;
             match self.reader.read_next(json)? {
-                Ok(_) if self.records.len() >= most => return Err(PageError::TooManyRecords(most)),
-                Ok(record) => self.records.push(record),
-                Err(error) => self.skipped.add(error),
+                Ok(_) if page.records.len() >= most => return Err(PageError::TooManyRecords(most)),
+                Ok(record) => page.records.push(record),
+                Err(error) => {
+                    page.skipped += 1;
+                    page.first_skipped.get_or_insert(error);
+                }
             }
             Ok(())
         })
@@ -204,56 +201,8 @@ impl Parser<'_> {
     }
 }
 
-/// Returns the rest of those paths that begin with `step`.
-fn below<'p>(paths: &[&'p [String]], step: &str) -> Vec<&'p [String]> {
-    paths
-        .iter()
-        .filter_map(|path| path.split_first())
-        .filter(|(first, _)| *first == step)
-        .map(|(_, rest)| rest)
-        .collect()
-}
-
-/// Parses a value and keeps the parts that the paths name.
-fn keep(json: &mut JsonReader<'_>, paths: &[&[String]]) -> Result<Option<Json>, JsonError> {
-    if paths.is_empty() {
-        json.skip()?;
-        return Ok(None);
-    }
-    Ok(Some(match json.kind()? {
-        JsonKind::Scalar => match json.scalar()? {
-            JsonScalar::Null => Json::Null,
-            JsonScalar::Bool(value) => value.into(),
-            // The grammar of JSON makes sure that it is a number.
-            JsonScalar::Number(digits) => serde_json::from_str(digits).unwrap_or_default(),
-            JsonScalar::Text(text) => text.into_owned().into(),
-        },
-        JsonKind::Object => {
-            let mut object = Map::new();
-            json.object(|json, name| {
-                let value = keep(json, &below(paths, &name))?;
-                object.extend(value.map(|value| (name.into_owned(), value)));
-                Ok::<_, JsonError>(())
-            })?;
-            Json::Object(object)
-        }
-        JsonKind::List => {
-            let (mut list, mut index) = (Vec::new(), 0);
-            let last = paths
-                .iter()
-                .filter_map(|path| path.first()?.parse().ok())
-                .max()
-                .unwrap_or(0)
-                .min(MAX_INDEX);
-            json.list(|json| {
-                let value = keep(json, &below(paths, &index.to_string()))?;
-                if index <= last {
-                    list.push(value.unwrap_or_default());
-                }
-                index += 1;
-                Ok::<_, JsonError>(())
-            })?;
-            Json::Array(list)
-        }
-    }))
+/// Returns the rest of a path that begins with `step`.
+fn below<'p>(path: &'p [String], step: &str) -> Option<&'p [String]> {
+    let (first, rest) = path.split_first()?;
+    (first == step).then_some(rest)
 }

@@ -64,17 +64,16 @@ impl Context {
         let table = gateway.table(&provider.name, &sync.name, &sync.variant).await?;
         let table = table.ok_or(Failure::NotDeclared)?;
         let checkpoint = Checkpoint::from_json(&sync.checkpoint).checked(gateway.clock.now());
-        let (gateway, writes_to) = (Arc::clone(gateway), Arc::clone(&table));
         let writer = Writer::new(
-            Arc::clone(&gateway),
-            writes_to,
+            Arc::clone(gateway),
+            Arc::clone(&table),
             connection.id,
             run.id,
             lease,
             checkpoint,
         );
         Ok(Self {
-            gateway,
+            gateway: gateway.clone(),
             sync,
             connection,
             declared,

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use domain::{Record, Value};
 use registry::PageBy;
+use store::runs::RunNotes;
 use upstream::{Doubt, End, Next, PageInfo, Request, Response};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::context::{Context, Fetched};
 use crate::failure::Failure;
-use crate::page::{self, Layout, Page, PageError};
+use crate::page::{self, Page, PageError};
 use crate::writer::Write;
 
 /// Bodies of this many bytes are parsed on a blocking thread, since parsing them would hold up other tasks.
@@ -111,8 +112,11 @@ impl Pager {
         let next = self.advance(context, &response, &page);
         let write = Write {
             requested,
-            pages: 1,
-            skipped: u32::try_from(page.skipped.len()).unwrap_or(u32::MAX),
+            notes: RunNotes {
+                pages: 1,
+                skipped: u64::try_from(page.skipped).unwrap_or(u64::MAX),
+                ..RunNotes::default()
+            },
             bytes: response.body.len(),
             // The records keep the body's share of the memory budget.
             memory: response.memory,
@@ -202,11 +206,10 @@ async fn parse(context: &Context, response: &Response) -> Result<Page, Failure> 
     let (declared, table) = (Arc::clone(&context.declared), Arc::clone(&context.table));
     let (body, stopping) = (response.body.clone(), context.stopping.clone());
     let parse = move || {
-        let layout = Layout {
-            records: &declared.records,
-            kept: &declared.paginate.paths(),
-        };
-        page::parse(&body, layout, &table.reader, &|| stopping.is_cancelled())
+        let kept = declared.paginate.paths();
+        page::parse(&body, &declared.records, &kept, &table.reader, &|| {
+            stopping.is_cancelled()
+        })
     };
     let parsed = if response.body.len() < LARGE {
         parse()
@@ -217,9 +220,9 @@ async fn parse(context: &Context, response: &Response) -> Result<Page, Failure> 
         PageError::Stopped => Failure::Stopping,
         other => Failure::Unreadable(other),
     })?;
-    if let Some(reason) = &page.skipped.first {
+    if let Some(reason) = &page.first_skipped {
         tracing::warn!(
-            skipped = page.skipped.len(),
+            skipped = page.skipped,
             first = %reason,
             "records of a page cannot be stored and were skipped"
         );

@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
             if let Some(seen) = &mut self.seen {
                 seen.extend(write.records.iter().map(|record| key_hash(&record.key)));
             }
-            self.unreadable = self.unreadable.saturating_add(write.skipped.into());
+            self.unreadable = self.unreadable.saturating_add(write.notes.skipped);
             match next {
                 // The records are good, even if the link to the next page is not.
                 Err(failure) => {
@@ -245,7 +245,7 @@ impl<'a> Reader<'a> {
             from_at: cut,
         });
         // The progress within this slice counts only once the slice is finished.
-        write.progress = self.slice.id.and_then(|_| self.queue.add_covered(Duration::ZERO));
+        write.notes.progress = self.slice.id.and_then(|_| self.queue.add_covered(Duration::ZERO));
         let lost = kept_and_lost.map(|(_, lost)| lost);
         self.commit_with_parts(write, lost).await?;
         Ok(kept_and_lost.map(|(kept, _)| kept).or(self.slice.range))
@@ -293,7 +293,7 @@ impl<'a> Reader<'a> {
             .range
             .map_or(Duration::ZERO, |range| range.width(self.now));
         let mut write = self.with_end(write);
-        write.progress = self.slice.id.and_then(|_| self.queue.add_covered(covered));
+        write.notes.progress = self.slice.id.and_then(|_| self.queue.add_covered(covered));
         self.context.writer.commit(write).await?;
         Ok(())
     }

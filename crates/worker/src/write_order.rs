@@ -6,43 +6,19 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use store::records::Requested;
-use tokio::sync::{Mutex, MutexGuard};
 
 /// How many writes are remembered. A forgotten one counts as another writer's, which no page overwrites.
 const REMEMBERED: usize = 256;
 
-/// When a request was sent, relative to the writes of rows.
+/// The position of a request among the writes of rows, and among the requests of its run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RequestMark {
     /// The last change number before the request.
     pub(crate) number: i64,
-    /// Its position among the run's requests.
-    turn: u64,
-}
-
-/// The run's requests and writes, in order.
-#[derive(Debug, Default)]
-pub(crate) struct WriteOrder {
-    turns: AtomicU64,
-    writes: Mutex<PageWrites>,
-}
-
-impl WriteOrder {
-    /// Marks a request that is sent now, after the last change number was read as `number`.
-    pub(crate) fn mark(&self, number: i64) -> RequestMark {
-        RequestMark {
-            number,
-            turn: self.turns.fetch_add(1, Ordering::SeqCst),
-        }
-    }
-
-    /// Locks the run's writes, so that one transaction runs at a time.
-    pub(crate) async fn lock(&self) -> MutexGuard<'_, PageWrites> {
-        self.writes.lock().await
-    }
+    /// How many requests the run has sent before it.
+    pub(crate) turn: u64,
 }
 
 /// The writes of the run's pages, oldest first: when each page was requested, and the change numbers that its rows got.
@@ -78,11 +54,14 @@ impl PageWrites {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn of_two_pages_of_a_run_the_one_requested_later_wins() {
-        let order = WriteOrder::default();
-        let (first, second) = (order.mark(5), order.mark(5));
-        let mut writes = order.lock().await;
+    fn mark(number: i64, turn: u64) -> RequestMark {
+        RequestMark { number, turn }
+    }
+
+    #[test]
+    fn of_two_pages_of_a_run_the_one_requested_later_wins() {
+        let (first, second) = (mark(5, 0), mark(5, 1));
+        let mut writes = PageWrites::default();
 
         writes.note(first, Some(6..=9));
         assert_eq!(writes.requested(second).older, [6..=9]);
@@ -92,17 +71,14 @@ mod tests {
             [],
             "rows stay that a later request or another writer has written"
         );
-        drop(writes);
-        let third = order.mark(10);
-        assert_eq!(order.lock().await.requested(third).older, []);
+        assert_eq!(writes.requested(mark(10, 2)).older, []);
     }
 
-    #[tokio::test]
-    async fn the_number_of_remembered_writes_is_limited() {
-        let order = WriteOrder::default();
-        let mut writes = order.lock().await;
+    #[test]
+    fn the_number_of_remembered_writes_is_limited() {
+        let mut writes = PageWrites::default();
         for number in 0..1_000 {
-            writes.note(order.mark(number), Some(number..=number));
+            writes.note(mark(number, 0), Some(number..=number));
         }
         assert_eq!(writes.0.len(), REMEMBERED);
     }

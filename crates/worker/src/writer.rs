@@ -5,10 +5,11 @@
 
 mod group_commit;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use domain::{ConnectionId, Model, Record, RunId, Sync};
+use domain::{ConnectionId, Record, RunId, Sync};
 use gateway::{Gateway, ModelTable};
 use parking_lot::Mutex;
 use store::Lease;
@@ -21,7 +22,7 @@ use upstream::BodyMemory;
 use self::group_commit::Queue;
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
-use crate::write_order::{RequestMark, WriteOrder};
+use crate::write_order::{PageWrites, RequestMark};
 
 /// The maximum number of buffered records, and of bytes of the bodies that they came in.
 const BUFFERED_RECORDS: usize = 500;
@@ -42,32 +43,16 @@ pub(crate) struct Write {
     pub(crate) memory: BodyMemory,
     /// Bytes of the body that they came in.
     pub(crate) bytes: usize,
-    pub(crate) pages: u32,
-    /// Records that could not be read.
-    pub(crate) skipped: u32,
+    /// What the run's row gets from these pages, besides the counts of rows that the transaction finds.
+    pub(crate) notes: RunNotes,
     /// Whether this run has read the same records before, so that unchanged ones are not counted twice.
     pub(crate) again: bool,
     pub(crate) slice: Option<SliceChange>,
     pub(crate) new_slices: Vec<NewSlice>,
     pub(crate) checkpoint: Option<Checkpoint>,
-    pub(crate) progress: Option<f64>,
-    /// Whether values that do not fit their columns are counted already.
-    pub(crate) misfits_counted: bool,
 }
 
 impl Write {
-    /// Returns the notes about these pages, except the counts of rows.
-    fn notes(&self, model: &Model) -> RunNotes {
-        let mut notes = RunNotes {
-            pages: self.pages.into(),
-            skipped: self.skipped.into(),
-            progress: self.progress,
-            ..RunNotes::default()
-        };
-        notes.count_misfits(model, &self.records);
-        notes
-    }
-
     /// Whether nothing must be stored together with the records.
     fn can_be_buffered(&self) -> bool {
         self.slice.is_none() && self.new_slices.is_empty() && self.checkpoint.is_none()
@@ -81,7 +66,10 @@ pub(crate) struct Writer {
     connection: ConnectionId,
     run: RunId,
     lease: Lease<Sync>,
-    order: WriteOrder,
+    /// How many requests have a mark.
+    turns: AtomicU64,
+    /// Locked while a transaction runs, so that one runs at a time.
+    writes: tokio::sync::Mutex<PageWrites>,
     state: Mutex<State>,
     /// The keys that the run has written, if the table held no row of the connection when it began; not set until that is known.
     written: OnceLock<Option<Arc<WrittenKeys>>>,
@@ -134,7 +122,8 @@ impl Writer {
             connection,
             run,
             lease,
-            order: WriteOrder::default(),
+            turns: AtomicU64::default(),
+            writes: tokio::sync::Mutex::default(),
             state: Mutex::new(state),
             written: OnceLock::new(),
         }
@@ -179,23 +168,26 @@ impl Writer {
             .lock()
             .number
             .filter(|(_, read)| read.elapsed() < FRESH);
-        if let Some((number, _)) = known {
-            return Ok(self.order.mark(number));
-        }
-        let (table, connection) = (Arc::clone(&self.table), self.connection);
-        let read = self
-            .gateway
-            .store
-            .read(move |c| records::last_number(c, &table.sql, connection));
-        let number = read.await?;
-        self.learn_number(number);
-        Ok(self.order.mark(number))
+        let number = match known {
+            Some((number, _)) => number,
+            None => {
+                let (table, connection) = (Arc::clone(&self.table), self.connection);
+                let store = &self.gateway.store;
+                let read = store.read(move |c| records::last_number(c, &table.sql, connection));
+                let number = read.await?;
+                self.learn_number(number);
+                number
+            }
+        };
+        let turn = self.turns.fetch_add(1, Ordering::SeqCst);
+        Ok(RequestMark { number, turn })
     }
 
     /// Writes records and the changes with them in one transaction, if the run still has its lease.
     ///
     /// Records without such changes are buffered instead, up to a limit, until [`Writer::flush`].
     pub(crate) async fn commit(&self, mut write: Write) -> Result<PageCounts, Failure> {
+        write.notes.count_misfits(&self.table.model, &write.records);
         if !write.can_be_buffered() {
             if write.checkpoint.is_some() {
                 // The checkpoint covers the buffered records.
@@ -246,7 +238,7 @@ impl Writer {
             }
         } else {
             for write in buffered {
-                self.note(write.notes(&self.table.model));
+                self.note(write.notes);
             }
         }
         if self.state.lock().noted_at.elapsed() > NOTE_EVERY {
@@ -256,24 +248,16 @@ impl Writer {
     }
 
     async fn write_differing(&self, mut write: Write, differing: Vec<bool>) -> Result<(), Failure> {
-        let mut notes = write.notes(&self.table.model);
+        let mut notes = std::mem::take(&mut write.notes);
         let (mut differing, read) = (differing.into_iter(), write.records.len());
         write.records.retain(|_| differing.next().unwrap_or(true));
         if !write.again {
             notes.unchanged = u64::try_from(read - write.records.len()).unwrap_or(u64::MAX);
         }
         self.note(notes);
-        if write.records.is_empty() {
-            return Ok(());
+        if !write.records.is_empty() {
+            self.write(write).await?;
         }
-        let write = Write {
-            records: write.records,
-            requested: write.requested,
-            again: write.again,
-            misfits_counted: true,
-            ..Write::default()
-        };
-        self.write(write).await?;
         Ok(())
     }
 

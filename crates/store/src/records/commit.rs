@@ -51,17 +51,15 @@ pub struct PageCommit<'a> {
     pub run: RunId,
     /// The records. Of several with one key only the last is written.
     pub records: &'a [Record],
-    /// The number of the provider's pages.
-    pub pages: u32,
-    /// Records of the pages that could not be read.
-    pub skipped: u32,
+    /// The number of the provider's pages, which are added to the slice.
+    pub pages: u64,
     /// What happens to the slice.
     pub slice: Option<&'a SliceChange>,
     /// Slices to create.
     pub new_slices: &'a [NewSlice],
     /// The sync's new checkpoint; `None` keeps it.
     pub checkpoint: Option<Json>,
-    /// What the run has noted besides the counts of this page.
+    /// What the run has noted, with these pages but without the counts of their rows.
     pub notes: RunNotes,
     /// When the pages were requested. A row that an action's response has written since then is newer, and stays as it is.
     pub requested: Requested,
@@ -246,11 +244,9 @@ fn move_counter(
 fn note_page(c: &mut DbConn, page: &PageCommit<'_>, counts: &PageCounts) -> Result<(), StoreError> {
     let mut notes = page.notes.clone();
     notes.merge(RunNotes {
-        pages: u64::from(page.pages),
         added: counts.added,
         updated: counts.updated,
         unchanged: if page.again { 0 } else { counts.unchanged },
-        skipped: u64::from(page.skipped),
         ..RunNotes::default()
     });
     if notes == RunNotes::default() {
@@ -270,7 +266,7 @@ fn change_slice(c: &mut DbConn, page: &PageCommit<'_>) -> Result<(), StoreError>
             let slice = of_sync.filter(schema::slices::id.eq(id.raw()));
             let advanced = (
                 schema::slices::next.eq(next),
-                schema::slices::pages.eq(schema::slices::pages + i64::from(page.pages)),
+                schema::slices::pages.eq(schema::slices::pages + i64::try_from(page.pages).unwrap_or(i64::MAX)),
                 schema::slices::records.eq(schema::slices::records + signed(page.records.len())),
                 from_at.map(|from_at| schema::slices::from_at.eq(from_at.as_micros())),
             );

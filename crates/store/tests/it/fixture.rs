@@ -183,11 +183,13 @@ impl Stream {
                     run: stream.run,
                     records: &records,
                     pages: 1,
-                    skipped: 0,
                     slice: None,
                     new_slices: &[],
                     checkpoint: None,
-                    notes: RunNotes::default(),
+                    notes: RunNotes {
+                        pages: 1,
+                        ..RunNotes::default()
+                    },
                     requested: Requested {
                         after: i64::MAX,
                         ..Requested::default()

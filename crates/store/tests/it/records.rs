@@ -83,7 +83,8 @@ async fn a_page_updates_run_slice_and_checkpoint_with_its_rows(fixture: Fixture)
     let counts = stream
         .write_with(page, move |page| {
             page.pages = 2;
-            page.skipped = 3;
+            page.notes.pages = 2;
+            page.notes.skipped = 3;
             page.slice = Some(leaked(SliceChange::Advance {
                 id: one,
                 next: Some("n".to_owned()),

@@ -163,7 +163,6 @@ impl Load {
                     run,
                     records: &records,
                     pages: 1,
-                    skipped: 0,
                     slice: None,
                     new_slices: &[],
                     checkpoint: None,

@@ -56,12 +56,12 @@ pub(super) async fn read(context: &Arc<Context>, keys: Vec<String>, unlisted: bo
                 Ok(Found::Another) => {}
                 Ok(Found::Unreadable(failure)) => {
                     tracing::warn!(error = %failure, "a record could not be read by its key");
-                    write.skipped = write.skipped.saturating_add(1);
+                    write.notes.skipped = write.notes.skipped.saturating_add(1);
                 }
                 Err(failure) => failed = failed.or(Some(failure)),
             }
         }
-        if !write.records.is_empty() || write.skipped > 0 {
+        if !write.records.is_empty() || write.notes.skipped > 0 {
             context.writer.commit(write).await?;
             context.writer.flush().await?;
         }

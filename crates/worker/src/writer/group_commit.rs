@@ -65,7 +65,7 @@ impl Writer {
             write: Arc::clone(&write),
             written: sender,
         });
-        let mut done = self.order.lock().await;
+        let mut done = self.writes.lock().await;
         let others = match written.try_recv() {
             Ok(counts) => return Ok(counts),
             Err(TryRecvError::Closed) => Vec::new(),
@@ -163,17 +163,13 @@ impl Writer {
             let mut all = Vec::with_capacity(writes.len());
             for write in &writes {
                 let mut notes = earlier.take().unwrap_or_default();
-                if !write.misfits_counted {
-                    notes.count_misfits(&table.model, &write.records);
-                }
-                notes.progress = write.progress.or(notes.progress);
+                notes.merge(write.notes.clone());
                 let commit = PageCommit {
                     rows: table.rows(connection, now),
                     lease: &lease,
                     run,
                     records: &write.records,
-                    pages: write.pages,
-                    skipped: write.skipped,
+                    pages: write.notes.pages,
                     again: write.again,
                     slice: write.slice.as_ref(),
                     new_slices: &write.new_slices,

@@ -91,21 +91,25 @@ impl From<GatewayError> for Failure {
 }
 
 impl Failure {
+    /// Returns the provider's refusal of a request.
+    pub(crate) fn refusal(&self) -> Option<&ProviderError> {
+        match self {
+            Self::Request(error) => error.provider(),
+            _ => None,
+        }
+    }
+
     /// Whether the provider says that the credentials are bad.
     pub(crate) fn unauthorized(&self) -> bool {
-        match self {
-            Self::Account(_) | Self::Gateway(GatewayError::CredentialsLost(_)) => true,
-            Self::Request(error) => error.provider().is_some_and(|refusal| refusal.unauthorized),
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Account(_) | Self::Gateway(GatewayError::CredentialsLost(_))
+        ) || self.refusal().is_some_and(|refusal| refusal.unauthorized)
     }
 
     /// Returns a refusal that is about the key. A verification must show whether the provider refuses the key as a whole.
     pub(crate) fn denial(&self) -> Option<&ProviderError> {
-        match self {
-            Self::Request(error) => error.provider().filter(|refusal| refusal.denies_access()),
-            _ => None,
-        }
+        self.refusal().filter(|refusal| refusal.denies_access())
     }
 
     /// Whether the database was unavailable, which says nothing about the sync.
@@ -115,7 +119,7 @@ impl Failure {
 
     /// Whether the provider says "not found".
     pub(crate) fn not_found(&self) -> bool {
-        matches!(self, Self::Request(error) if error.provider().is_some_and(|refusal| refusal.not_found))
+        self.refusal().is_some_and(|refusal| refusal.not_found)
     }
 
     /// Whether the provider refused the request itself, so that a retry is of no use.
@@ -128,11 +132,8 @@ impl Failure {
     /// The log omits the provider's message, since it may contain personal data. The run's row has it.
     pub(crate) fn log(&self) {
         let RunError { code, message, hint } = self.to_run_error();
-        let quotes_provider = match self {
-            Self::Request(error) => error.provider().is_some(),
-            Self::NotPermitted(_) | Self::Account(_) | Self::Unreadable(_) => true,
-            _ => false,
-        };
+        let quotes_provider = self.refusal().is_some()
+            || matches!(self, Self::NotPermitted(_) | Self::Account(_) | Self::Unreadable(_));
         let error = (!quotes_provider).then_some(message);
         tracing::warn!(error.code = code, error, error.hint = hint, "the run failed");
     }

@@ -13,7 +13,7 @@ use store::schedule::Claimed;
 use tokio_util::sync::CancellationToken;
 use upstream::{RequestError, VerifyError};
 
-use self::ending::{Ending, Then};
+use self::ending::{Ending, Outcome, Then};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::options::ListBounds;
@@ -42,7 +42,8 @@ pub(crate) async fn carry_out(
         }
         Err(failure) => Err(failure),
     };
-    match &outcome {
+    let outcome = Arc::new(outcome);
+    match &*outcome {
         Err(Failure::LeaseLost) => {
             tracing::warn!("the lease is lost: another worker has the sync now");
             return false;
@@ -65,7 +66,7 @@ pub(crate) async fn carry_out(
             stored => break stored,
         }
     };
-    match (stored, &outcome) {
+    match (stored, &*outcome) {
         // The lease expires and the run is claimed again.
         (Err(error), _) => tracing::error!(%error, "the end of the run could not be stored"),
         (Ok(()), Ok(_)) => tracing::info!("the run succeeded"),
@@ -75,11 +76,11 @@ pub(crate) async fn carry_out(
         // The failure is logged already.
         (Ok(()), Err(_)) => {}
     }
-    matches!(outcome, Ok(Then::AtOnce))
+    matches!(*outcome, Ok(Then::AtOnce))
 }
 
 /// Reads, then writes the buffered pages, whatever the outcome of the reading.
-async fn read_and_write(context: &Arc<Context>) -> (Result<Then, Failure>, Remainder) {
+async fn read_and_write(context: &Arc<Context>) -> (Outcome, Remainder) {
     let outcome = match (read_if_authorized(context).await, context.writer.flush().await) {
         (Ok(then), flushed) => flushed.map(|()| then),
         (Err(_), Err(flushed)) if flushed.database_is_away() => Err(flushed),
@@ -93,7 +94,7 @@ async fn read_and_write(context: &Arc<Context>) -> (Result<Then, Failure>, Remai
 }
 
 /// Reads, unless the provider refuses the credentials.
-async fn read_if_authorized(context: &Arc<Context>) -> Result<Then, Failure> {
+async fn read_if_authorized(context: &Arc<Context>) -> Outcome {
     let problem = context.connection.problem.as_ref();
     if problem.is_some_and(|problem| problem.kind == AUTH_PROBLEM) {
         // One verification shows whether the key works again; a run would send many requests.
@@ -118,7 +119,7 @@ async fn read_if_authorized(context: &Arc<Context>) -> Result<Then, Failure> {
 }
 
 /// Takes the steps of a run, in order.
-async fn read(context: &Arc<Context>) -> Result<Then, Failure> {
+async fn read(context: &Arc<Context>) -> Outcome {
     if context.window().is_none() {
         note_kind(context, "full");
         full_scan::run(context).await?;

@@ -39,6 +39,9 @@ pub(super) enum Then {
     AtOnce,
 }
 
+/// How a run ended.
+pub(super) type Outcome = Result<Then, Failure>;
+
 /// Stores the end of a run.
 pub(super) struct Ending {
     gateway: Arc<Gateway>,
@@ -64,15 +67,14 @@ impl Ending {
     }
 
     /// Stores how the run ended, or returns the sync to the queue so that the next claim resumes the run.
-    pub(super) async fn store(&self, outcome: &Result<Then, Failure>) -> Result<(), GatewayError> {
-        match outcome {
+    pub(super) async fn store(&self, outcome: &Arc<Outcome>) -> Result<(), GatewayError> {
+        match &**outcome {
             Err(Failure::Stopping) => self.hand_back(Duration::ZERO).await,
             Err(failure) if failure.database_is_away() => {
                 let wait = HAND_BACK * (u32::try_from(self.resumed.clamp(0, 9)).unwrap_or_default() + 1);
                 self.hand_back(wait).await
             }
-            Ok(then) => self.end(Ok(*then)).await,
-            Err(failure) => self.end(Err(failure)).await,
+            _ => self.end(Arc::clone(outcome)).await,
         }
     }
 
@@ -92,14 +94,12 @@ impl Ending {
         Ok(given_back.await?)
     }
 
-    async fn end(&self, outcome: Result<Then, &Failure>) -> Result<(), GatewayError> {
+    async fn end(&self, outcome: Arc<Outcome>) -> Result<(), GatewayError> {
         let now = self.gateway.clock.now();
         let (lease, registry, run) = (self.lease.clone(), Arc::clone(&self.gateway.registry), self.run);
         let Remainder { notes, checkpoint } = self.remainder.clone();
         let updated_at = self.connection_updated_at;
-        let next = Next::after(outcome);
-        let permission = Permission::after(outcome);
-        let error = outcome.err().map(Failure::to_run_error);
+        let error = outcome.as_ref().as_ref().err().map(Failure::to_run_error);
         let stored = self.gateway.store.write(move |c| {
             store::lease::lock(c, lease.id)?;
             let Some(sync) = syncs::get_any_environment(c, lease.id)? else {
@@ -117,12 +117,12 @@ impl Ending {
                 None if error.is_some() && !sync.paused => Some(now.plus(RETRY.longest)),
                 regular => regular,
             };
-            let due = regular.map(|regular| next.due(regular, now, checkpoint.failures, sync.id));
+            let due = regular.map(|regular| due(&outcome, regular, now, checkpoint.failures, sync.id));
             if !lease.finish(c, due, now)? {
                 return Err(StoreError::LeaseLost);
             }
             syncs::set_checkpoint(c, lease.id, &checkpoint.to_json())?;
-            note_permission(c, provider, &sync, permission, updated_at, now)?;
+            note_permission(c, provider, &sync, &outcome, updated_at, now)?;
             let status = match &error {
                 Some(_) => RunStatus::Failed,
                 None => RunStatus::Succeeded,
@@ -143,57 +143,26 @@ impl Ending {
     }
 }
 
-/// When a sync is due after its run ended.
-#[derive(Debug, Clone, Copy)]
-enum Next {
-    AtOnce,
-    Scheduled,
-    /// After a failure. `wait` is the provider's `Retry-After`.
-    Retry {
-        wait: Duration,
-    },
-    /// The provider refuses the credentials as a whole.
-    Unauthorized {
-        wait: Duration,
-    },
-    /// The credentials are good, but have no permission to read this sync.
-    NotPermitted,
-}
-
-impl Next {
-    fn after(outcome: Result<Then, &Failure>) -> Self {
-        let failure = match outcome {
-            Ok(Then::AtOnce) => return Self::AtOnce,
-            Ok(Then::Scheduled) => return Self::Scheduled,
-            Err(Failure::NotPermitted(_)) => return Self::NotPermitted,
-            Err(failure) => failure,
-        };
-        let wait = match failure {
-            Failure::Request(error) => error.retry_after().unwrap_or_default(),
-            _ => Duration::ZERO,
-        };
-        if failure.unauthorized() {
-            Self::Unauthorized { wait }
-        } else {
-            Self::Retry { wait }
-        }
-    }
-
-    /// Returns when the sync is due. `regular` is when its schedule says so.
-    ///
-    /// Without good credentials or a permission it is never due sooner than that. After another failure it is never due later, whatever
-    /// wait the provider requested: after a request that comes too soon, it can do so again.
-    fn due(self, regular: Timestamp, now: Timestamp, failures: u32, sync: SyncId) -> Timestamp {
-        match self {
-            Self::AtOnce => now,
-            Self::Scheduled => regular,
-            Self::Retry { wait } => now.plus(spread(RETRY, failures, sync).max(wait)).min(regular),
-            Self::Unauthorized { wait } => {
-                let wait = spread(RETRY_AUTH, failures, sync).max(wait);
-                now.plus(wait).max(regular)
-            }
-            Self::NotPermitted => regular.max(now.plus(RETRY_AUTH.first)),
-        }
+/// Returns when a sync is due after a run with this outcome. `regular` is when its schedule says so.
+///
+/// Without good credentials or a permission it is never due sooner than that. After another failure it is never due later, whatever wait
+/// the provider requested: after a request that comes too soon, it can do so again.
+fn due(outcome: &Outcome, regular: Timestamp, now: Timestamp, failures: u32, sync: SyncId) -> Timestamp {
+    let failure = match outcome {
+        Ok(Then::AtOnce) => return now,
+        Ok(Then::Scheduled) => return regular,
+        Err(Failure::NotPermitted(_)) => return regular.max(now.plus(RETRY_AUTH.first)),
+        Err(failure) => failure,
+    };
+    let retry_after = match failure {
+        Failure::Request(error) => error.retry_after().unwrap_or_default(),
+        _ => Duration::ZERO,
+    };
+    let after = |backoff| now.plus(spread(backoff, failures, sync).max(retry_after));
+    if failure.unauthorized() {
+        after(RETRY_AUTH).max(regular)
+    } else {
+        after(RETRY).min(regular)
     }
 }
 
@@ -203,41 +172,23 @@ fn spread(backoff: Backoff, failures: u32, sync: SyncId) -> Duration {
     wait + wait / 1_000 * u32::try_from(sync.raw().rem_euclid(100)).unwrap_or_default()
 }
 
-/// Whether the key has permission to read the sync, as far as a run shows.
-enum Permission {
-    Granted,
-    Denied(upstream::ProviderError),
-    Unknown,
-}
-
-impl Permission {
-    fn after(outcome: Result<Then, &Failure>) -> Self {
-        match outcome {
-            Ok(_) => Self::Granted,
-            Err(Failure::NotPermitted(denial)) => Self::Denied(denial.clone()),
-            Err(_) => Self::Unknown,
-        }
-    }
-}
-
 /// Notes on the sync whether its key may read it, unless the connection was changed since `updated_at`: it may have another key then.
 fn note_permission(
     c: &mut DbConn,
     provider: Option<&Arc<Provider>>,
     sync: &Sync,
-    permission: Permission,
+    outcome: &Outcome,
     updated_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let problem = match permission {
-        Permission::Unknown => return Ok(()),
-        Permission::Granted if sync.problem.is_none() => return Ok(()),
-        Permission::Granted => None,
-        Permission::Denied(denial) => {
+    let problem = match outcome {
+        Ok(_) if sync.problem.is_none() => return Ok(()),
+        Ok(_) => None,
+        Err(Failure::NotPermitted(denial)) => {
             let Some(provider) = provider else {
                 return Ok(());
             };
-            let new = permission_problem(provider, &sync.name, &denial, now);
+            let new = permission_problem(provider, &sync.name, denial, now);
             // A problem that lasts keeps the time at which it began.
             let same = |old: &Problem| (&old.code, &old.message) == (&new.code, &new.message);
             if sync.problem.as_ref().is_some_and(same) {
@@ -245,6 +196,8 @@ fn note_permission(
             }
             Some(new)
         }
+        // Such a failure says nothing about the permission.
+        Err(_) => return Ok(()),
     };
     let connection = connections::get_any_environment(c, sync.connection)?;
     if connection.is_some_and(|connection| connection.updated_at == updated_at) {

@@ -2,7 +2,7 @@
 //! returns of one list.
 
 use domain::Timestamp;
-use upstream::{Doubt, ProviderError, Request};
+use upstream::{Doubt, Request};
 
 use super::Reader;
 use crate::context::Fetched;
@@ -50,14 +50,15 @@ impl Reader<'_> {
     }
 
     fn names_retention(&self, failure: &Failure) -> bool {
-        let code = provider_error(failure).and_then(|error| error.code.as_ref());
+        let code = failure.refusal().and_then(|error| error.code.as_ref());
         let window = self.context.window();
         let beyond = window.and_then(|window| window.beyond_retention.as_ref());
         code.is_some() && code == beyond.map(|beyond| &beyond.code)
     }
 
     fn may_begin_too_early(&self, failure: &Failure) -> bool {
-        let refused = provider_error(failure)
+        let refused = failure
+            .refusal()
             .is_some_and(|error| error.status == 400 && !error.unauthorized && !error.rate_limited);
         let Some((window, range)) = self.context.window().zip(self.slice.range) else {
             return false;
@@ -147,12 +148,5 @@ impl Reader<'_> {
     fn middle(&self) -> Option<Timestamp> {
         let window = self.context.window().filter(|window| window.to.is_some())?;
         plan::halve(window, self.slice.range?, self.now)
-    }
-}
-
-fn provider_error(failure: &Failure) -> Option<&ProviderError> {
-    match failure {
-        Failure::Request(error) => error.provider(),
-        _ => None,
     }
 }

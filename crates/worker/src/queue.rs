@@ -9,6 +9,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::options::WorkerOptions;
+
 /// How often the loop checks for due times that a wrong clock wrote.
 const RELEASE_EVERY: Duration = Duration::from_mins(1);
 /// Work that falls due within this time is claimed together, since a claim costs the database as much as the work of a short run.
@@ -40,25 +42,14 @@ pub(crate) trait Work: Send + Sync {
     ) -> impl Future<Output = bool> + Send + 'static;
 }
 
-/// The limits of a loop.
-pub(crate) struct Limits {
-    /// How many items run concurrently.
-    pub(crate) concurrency: usize,
-    /// How long a lease lasts unless it is renewed.
-    pub(crate) lease: Duration,
-    /// How often to check for work that other processes made due.
-    pub(crate) poll: Duration,
-    /// How long work may take to stop.
-    pub(crate) drain: Duration,
-}
-
-/// Claims and runs work until `stopping` is cancelled. Then claims nothing more, waits for the running items, and aborts items that do not
-/// stop in time.
+/// Claims and runs work until `stopping` is cancelled, up to `concurrency` items at a time. Then claims nothing more, waits for the running
+/// items, and aborts items that do not stop in time.
 pub(crate) async fn run<W: Work>(
     gateway: &Gateway,
     work: W,
     worker: &str,
-    limits: &Limits,
+    concurrency: usize,
+    options: &WorkerOptions,
     stopping: &CancellationToken,
 ) {
     let mut tasks = JoinSet::new();
@@ -66,12 +57,12 @@ pub(crate) async fn run<W: Work>(
     let mut released = None;
     let mut look_again = Instant::now();
     while !stopping.is_cancelled() {
-        let free = limits.concurrency.saturating_sub(tasks.len());
+        let free = concurrency.saturating_sub(tasks.len());
         if free > 0 && look_again <= Instant::now() {
             release_misdated::<W>(gateway, &mut released).await;
             claims += 1;
             let holder = format!("{worker}-{claims}");
-            let (claimed, pause) = claim::<W>(gateway, limits, &holder, free).await;
+            let (claimed, pause) = claim::<W>(gateway, options, &holder, free).await;
             for claimed in claimed {
                 tasks.spawn(work.carry_out(claimed, &holder, stopping));
             }
@@ -89,7 +80,7 @@ pub(crate) async fn run<W: Work>(
             () = tokio::time::sleep_until(look_again), if free > 0 => {}
         }
     }
-    let drained = tokio::time::timeout(limits.drain, async {
+    let drained = tokio::time::timeout(options.drain, async {
         while let Some(ended) = tasks.join_next().await {
             let _: bool = log_panic::<W>(ended);
         }
@@ -107,12 +98,12 @@ pub(crate) async fn run<W: Work>(
 /// Claims up to `free` items. Returns them and how long to wait before the next claim.
 async fn claim<W: Work>(
     gateway: &Gateway,
-    limits: &Limits,
+    options: &WorkerOptions,
     holder: &str,
     free: usize,
 ) -> (Vec<W::Claimed>, Duration) {
     let (now, holder) = (gateway.clock.now(), holder.to_owned());
-    let until = now.plus(limits.lease);
+    let until = now.plus(options.lease);
     let limit = i64::try_from(free).unwrap_or(i64::MAX);
     let claimed = gateway.store.write(move |c| {
         let claimed = (W::CLAIM)(c, now, until, &holder, limit)?;
@@ -126,8 +117,8 @@ async fn claim<W: Work>(
         // All are taken, so more may be due: the next claim is when one has ended.
         _ if claimed.len() == free => Duration::ZERO,
         // Due items that were not claimed wait for others, or another worker is claiming them.
-        Some(due) if due > now => due.since(gateway.clock.now()).max(GATHER).min(limits.poll),
-        _ => limits.poll,
+        Some(due) if due > now => due.since(gateway.clock.now()).max(GATHER).min(options.poll),
+        _ => options.poll,
     };
     (claimed, pause)
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::options::{KEEP_RUNS, WorkerOptions};
-use crate::queue::{self, Claim, Limits, Work};
+use crate::queue::{self, Claim, Work};
 use crate::run;
 
 /// How long results of actions and their idempotency keys are kept, as in Nango.
@@ -44,17 +44,11 @@ impl Worker {
     /// returns.
     pub async fn run(self, stopping: CancellationToken) {
         tracing::info!(worker.id = %self.id, "the worker begins");
-        let limits = |concurrency| Limits {
-            concurrency,
-            lease: self.options.lease,
-            poll: self.options.poll,
-            drain: self.options.drain,
-        };
-        let (syncs, actions) = (limits(self.options.concurrency), limits(self.options.actions));
+        let Self { gateway, options, id } = &self;
         let working = async {
             tokio::join!(
-                queue::run(&self.gateway, Syncs(&self), &self.id, &syncs, &stopping),
-                queue::run(&self.gateway, Actions(&self), &self.id, &actions, &stopping)
+                queue::run(gateway, Syncs(&self), id, options.concurrency, options, &stopping),
+                queue::run(gateway, Actions(&self), id, options.actions, options, &stopping)
             )
         };
         tokio::select! {
@@ -74,16 +68,13 @@ impl Worker {
                 error.log_retry("old actions were not deleted; the worker tries again in an hour");
             }
             let before = now.minus(self.options.keep_runs);
-            loop {
-                let pruned = store.write_long(move |c| runs::prune(c, before, KEEP_RUNS, TIDY_BATCH, now));
-                match pruned.await {
-                    Ok(TIDY_BATCH) => continue,
-                    Ok(_) => {}
-                    Err(error) => {
-                        error.log_retry("old runs were not deleted; the worker tries again in an hour");
-                    }
-                }
-                break;
+            let prune = || store.write_long(move |c| runs::prune(c, before, KEEP_RUNS, TIDY_BATCH, now));
+            let mut pruned = prune().await;
+            while matches!(pruned, Ok(TIDY_BATCH)) {
+                pruned = prune().await;
+            }
+            if let Err(error) = pruned {
+                error.log_retry("old runs were not deleted; the worker tries again in an hour");
             }
             tokio::time::sleep(TIDY_EVERY).await;
         }

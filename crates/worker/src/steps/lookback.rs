@@ -8,7 +8,6 @@ use super::missing;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::plan;
-use crate::slices::{self, Purpose, SliceQueue};
 
 /// The window that a run has re-read.
 #[derive(Debug, Clone, Copy)]
@@ -34,13 +33,7 @@ pub(crate) async fn run(context: &Arc<Context>) -> Result<ReadWindow, Failure> {
     };
     let widest = declared.lookback.iter().max_by_key(|lookback| lookback.reach);
     let widest = widest.is_some_and(|widest| widest.every.is_some() && reaches.contains(&widest.reach));
-    let queue = SliceQueue::of_range(context, Some(range));
-    if declared.track_deletes {
-        let read = slices::read_all(context, queue, Purpose::Compare).await?;
-        missing::mark_deleted(context, Some(range), read).await?;
-    } else {
-        slices::read_all(context, queue, Purpose::Fill).await?;
-    }
+    missing::read_and_mark(context, Some(range)).await?;
     context.writer.update_checkpoint(|checkpoint| {
         checkpoint.note_lookbacks(reaches, now);
     });

@@ -34,13 +34,14 @@ struct Missing {
     up_to: Option<i64>,
 }
 
-/// Marks rows as deleted that the slices did not show, once a second reading confirms it. `range` is the range of all slices together,
-/// `None` for the whole list.
-pub(super) async fn mark_deleted(
-    context: &Arc<Context>,
-    range: Option<Range>,
-    slices: Vec<ReadSlice>,
-) -> Result<(), Failure> {
+/// Reads a range, `None` for the whole list. If the file says so, marks rows as deleted that it did not show, once a second reading
+/// confirms it.
+pub(super) async fn read_and_mark(context: &Arc<Context>, range: Option<Range>) -> Result<(), Failure> {
+    let queue = SliceQueue::of_range(context, range);
+    if !context.declared.track_deletes {
+        return slices::read_all(context, queue, Purpose::Fill).await.map(drop);
+    }
+    let slices = slices::read_all(context, queue, Purpose::Compare).await?;
     let missing = find(context, slices).await?;
     if missing.keys.is_empty() {
         return Ok(());

@@ -8,6 +8,9 @@
 //! later are unsafe to call. So a process without these variables replaces itself by a new one with them (`exec`). It keeps its process id,
 //! open files and arguments.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
 /// For a process that runs for years on several threads, the C library's allocator is slower and returns less memory.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -27,11 +30,7 @@ pub(crate) fn apply_settings() {
     }
 }
 
-#[cfg(unix)]
 fn start_again(settings: &[(&str, &str)]) {
-    use std::os::unix::process::CommandExt;
-    use std::process::Command;
-
     let Ok(program) = std::env::current_exe() else {
         return;
     };
@@ -43,6 +42,3 @@ fn start_again(settings: &[(&str, &str)]) {
     // Returns only if it fails.
     drop(command.args(arguments).envs(settings.iter().copied()).exec());
 }
-
-#[cfg(not(unix))]
-fn start_again(_: &[(&str, &str)]) {}

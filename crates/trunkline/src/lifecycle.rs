@@ -98,17 +98,12 @@ fn watch_signals() -> io::Result<oneshot::Receiver<&'static str>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let mut signals = {
+        let _runtime_of_signals = runtime.enter();
+        Signals::listen()?
+    };
     let (first, receiver) = oneshot::channel();
-    let (listening, listens) = std::sync::mpsc::channel();
     let watch = async move {
-        let mut signals = match Signals::listen() {
-            Ok(signals) => signals,
-            Err(error) => {
-                drop(listening.send(Err(error)));
-                return;
-            }
-        };
-        drop(listening.send(Ok(())));
         // A process that is about to end no longer receives it.
         let _: Result<(), &str> = first.send(signals.next().await);
         let name = signals.next().await;
@@ -118,7 +113,6 @@ fn watch_signals() -> io::Result<oneshot::Receiver<&'static str>> {
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || runtime.block_on(watch))?;
-    listens.recv().map_err(io::Error::other)??;
     Ok(receiver)
 }
 

@@ -23,9 +23,12 @@ use url::Url;
 pub(crate) use address::DEFAULT_PORT;
 pub(crate) use address::{Listen, gateway_url, local_url};
 pub(crate) use environment::Environment;
-pub(crate) use error::ConfigError;
+pub(crate) use error::unusable;
+use settings::Given;
 pub(crate) use settings::{SETTINGS, VARIABLE_PREFIX, named};
 use values::Within;
+
+use crate::usage::UsageError;
 
 /// The variable that names the configuration file.
 pub(crate) const FILE_VARIABLE: &str = "TRUNKLINE_CONFIG";
@@ -128,24 +131,24 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Reads all sources.
-    pub(crate) fn read(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
+    pub(crate) fn read(flags: &Flags, environment: &Environment) -> Result<Self, UsageError> {
         let mut figment = settings::defaults();
         if let Some(path) = file(flags, environment)? {
             figment = figment.merge(Toml::file_exact(path));
         }
         for (variable, key, value) in environment.settings() {
-            figment = figment.merge(given(&key, value, &variable));
+            figment = figment.merge(Given::new(&key, value, &variable));
         }
         for (key, flag, value) in &flags.values {
-            figment = figment.merge(given(key, value, flag));
+            figment = figment.merge(Given::new(key, value, flag));
         }
         settings::refuse_unknown(&figment)?;
-        let config = figment.extract_lossy::<Config>().map_err(ConfigError::from)?;
+        let config = figment.extract_lossy::<Config>()?;
         Ok(Self { config, figment })
     }
 
     /// Lists all settings with their values and sources.
-    pub(crate) fn listing(&self) -> Result<Vec<settings::Listed>, ConfigError> {
+    pub(crate) fn listing(&self) -> Result<Vec<settings::Listed>, UsageError> {
         settings::listing(&self.figment, &self.config)
     }
 }
@@ -153,10 +156,10 @@ impl Loaded {
 impl Config {
     /// Returns the defaults with these settings. Nothing of this machine is read.
     #[cfg(feature = "demo")]
-    pub(crate) fn of(values: &[(&str, &str)]) -> Result<Self, ConfigError> {
+    pub(crate) fn of(values: &[(&str, &str)]) -> Result<Self, UsageError> {
         let mut figment = settings::defaults();
         for (key, value) in values {
-            figment = figment.merge(given(key, value, "the program"));
+            figment = figment.merge(Given::new(key, value, "the program"));
         }
         Ok(figment.extract_lossy()?)
     }
@@ -174,19 +177,17 @@ impl Config {
     }
 }
 
-fn given(key: &str, value: &str, origin: &str) -> settings::Given {
-    let [key, value, origin] = [key, value, origin].map(str::to_owned);
-    settings::Given { key, value, origin }
-}
-
 /// Returns the configuration file to read. The default one need not exist.
-fn file(flags: &Flags, environment: &Environment) -> Result<Option<PathBuf>, ConfigError> {
+fn file(flags: &Flags, environment: &Environment) -> Result<Option<PathBuf>, UsageError> {
     let of_variable = || environment.get(FILE_VARIABLE).map(PathBuf::from);
     let named = (flags.file.clone().map(|path| (path, FILE_FLAG)))
         .or_else(|| of_variable().map(|path| (path, FILE_VARIABLE)));
     match named {
         Some((path, _)) if path.is_file() => Ok(Some(path)),
-        Some((path, origin)) => Err(ConfigError::NoFile { path, origin }),
+        Some((path, origin)) => Err(UsageError(format!(
+            "there is no configuration file {}: correct {origin}, or leave it out",
+            path.display()
+        ))),
         None => Ok(Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file())),
     }
 }
@@ -204,7 +205,7 @@ mod tests {
         text: &str,
         variables: &[(&str, &str)],
         values: Vec<(&'static str, &'static str, String)>,
-    ) -> Result<Loaded, ConfigError> {
+    ) -> Result<Loaded, UsageError> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("trunkline.toml");
         std::fs::write(&file, text).unwrap();
@@ -212,7 +213,7 @@ mod tests {
         Loaded::read(&Flags { file, values }, &environment(variables))
     }
 
-    fn read(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    fn read(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, UsageError> {
         read_with(text, variables, Vec::new())
     }
 

@@ -4,8 +4,9 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{ConfigError, Environment, Log, LogFormat};
+use crate::config::{Environment, Log, LogFormat, unusable};
 use crate::terminal;
+use crate::usage::UsageError;
 
 /// The crates that log at the configured level. All others log warnings and errors at most.
 const OURS: [&str; 8] = [
@@ -25,7 +26,7 @@ const FILTER_VARIABLE: &str = "RUST_LOG";
 const LEVELS: &str = "error, warn, info, debug or trace";
 
 /// Starts the log.
-pub(crate) fn start(log: &Log, environment: &Environment) -> Result<(), ConfigError> {
+pub(crate) fn start(log: &Log, environment: &Environment) -> Result<(), UsageError> {
     let text = match log.format {
         LogFormat::Text => true,
         LogFormat::Json => false,
@@ -51,15 +52,15 @@ pub(crate) fn start(log: &Log, environment: &Environment) -> Result<(), ConfigEr
     Ok(())
 }
 
-fn filter(log: &Log, environment: &Environment) -> Result<EnvFilter, ConfigError> {
+fn filter(log: &Log, environment: &Environment) -> Result<EnvFilter, UsageError> {
     if let Some(filter) = environment.get(FILTER_VARIABLE) {
         return EnvFilter::try_new(filter).map_err(|_| {
-            ConfigError::Refused(format!(
+            UsageError(format!(
                 "the variable {FILTER_VARIABLE} is not a log filter: write {LEVELS}, or levels by crate such as warn,trunkline=debug"
             ))
         });
     }
-    let wrong = || ConfigError::unusable("log.level", format!("must be {LEVELS} (got {:?})", log.level));
+    let wrong = || unusable("log.level", format!("must be {LEVELS} (got {:?})", log.level));
     let level: tracing::Level = log.level.parse().map_err(|_| wrong())?;
     let others = level.min(tracing::Level::WARN);
     let ours: Vec<String> = OURS.iter().map(|name| format!("{name}={level}")).collect();

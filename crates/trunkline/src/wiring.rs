@@ -1,7 +1,6 @@
 //! Builds a gateway from the configuration: providers, database, encryption keys and the client for providers.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,8 @@ use upstream::{Upstream, UpstreamOptions};
 use vault::{KeyFile, KeyRing, SecretKey, api_key};
 use worker::WorkerOptions;
 
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, unusable};
+use crate::usage::UsageError;
 use crate::{output, suggest};
 
 /// The environment that the first start creates.
@@ -30,16 +30,21 @@ pub(crate) enum Migrate {
 }
 
 /// Loads the configured providers. Fails if a setting names another one.
-pub(crate) fn load_providers(config: &Config) -> Result<Registry, ConfigError> {
+pub(crate) fn load_providers(config: &Config) -> Result<Registry, UsageError> {
     let folder = config.integrations_dir.as_deref();
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         let problem = format!(
             "there is no folder {}: create it, correct the path, or remove the setting",
             folder.display()
         );
-        return Err(ConfigError::unusable("integrations_dir", problem));
+        return Err(unusable("integrations_dir", problem));
     }
-    let registry = Registry::load(folder)?;
+    let registry = Registry::load(folder).map_err(|error| {
+        UsageError(format!(
+            "{error}\n\nThe folder of these files is set by {}. `trunkline providers check FILE` checks a corrected file.",
+            config::named("integrations_dir")
+        ))
+    })?;
     for name in config.providers.keys() {
         provider_called(&registry, name)?;
     }
@@ -47,7 +52,7 @@ pub(crate) fn load_providers(config: &Config) -> Result<Registry, ConfigError> {
 }
 
 /// Loads the configured providers, and logs warnings about them.
-pub(crate) fn registry(config: &Config) -> Result<Registry, ConfigError> {
+pub(crate) fn registry(config: &Config) -> Result<Registry, UsageError> {
     let registry = load_providers(config)?;
     for problem in registry.warnings() {
         tracing::warn!("{problem}");
@@ -95,12 +100,14 @@ pub(crate) async fn store(kind: &str, config: &Config) -> anyhow::Result<Store> 
 /// Fails if there is no database yet. Call it first, since opening SQLite's file would create it.
 ///
 /// Only `serve`, `worker` and `migrate` create a database. Any other command in the wrong folder must leave no trace.
-pub(crate) fn must_exist(config: &Config) -> Result<(), ConfigError> {
+pub(crate) fn must_exist(config: &Config) -> Result<(), UsageError> {
     match config.database.url.sqlite_path() {
-        Some(path) if !path.is_file() => Err(ConfigError::NoDatabase {
-            path: path.to_owned(),
-            folder: std::env::current_dir().unwrap_or_default(),
-        }),
+        Some(path) if !path.is_file() => Err(UsageError(format!(
+            "there is no database here: {} does not exist in {}\n  Run the command in the folder of the gateway's database, or name \
+             the database with TRUNKLINE_DATABASE__URL or --config.\n  `trunkline serve` creates a new one.",
+            path.display(),
+            std::env::current_dir().unwrap_or_default().display()
+        ))),
         _ => Ok(()),
     }
 }
@@ -182,17 +189,13 @@ async fn warn_of_few_connections(config: &Config, store: &Store) -> anyhow::Resu
 }
 
 /// Fails if the configured API key could be guessed. Call it before anything is created.
-pub(crate) fn check_secret_key(config: &Config) -> Result<(), ConfigError> {
+pub(crate) fn check_secret_key(config: &Config) -> Result<(), UsageError> {
     let Some(secret) = &config.secret_key else {
         return Ok(());
     };
     api_key::check(secret.expose_secret()).map_err(|error| {
-        ConfigError::unusable(
-            "secret_key",
-            format!(
-                "{error}. `trunkline key generate` creates a key; without the setting, the first start does"
-            ),
-        )
+        let advice = "`trunkline key generate` creates a key; without the setting, the first start does";
+        unusable("secret_key", format!("{error}. {advice}"))
     })
 }
 
@@ -222,37 +225,28 @@ pub(crate) fn keys(config: &Config) -> anyhow::Result<KeySource> {
 }
 
 /// Returns the file of the encryption keys, which is used if the configuration has none.
-pub(crate) fn key_file(config: &Config) -> Result<KeyFile, ConfigError> {
-    config.database.url.sqlite_path().map(|path| KeyFile::at(beside(path.as_os_str().to_owned()))).ok_or_else(|| {
-        ConfigError::Refused(
-            format!(
-                "with PostgreSQL the encryption key must be set, so that all processes share it: set {}. `trunkline key generate` \
-                 or `openssl rand -base64 32` creates a key",
-                config::named("encryption_key")
-            ),
-        )
-    })
-}
-
-fn beside(mut database: std::ffi::OsString) -> PathBuf {
-    database.push(".key");
-    database.into()
+pub(crate) fn key_file(config: &Config) -> Result<KeyFile, UsageError> {
+    let Some(database) = config.database.url.sqlite_path() else {
+        return Err(UsageError(format!(
+            "with PostgreSQL the encryption key must be set, so that all processes share it: set {}. `trunkline key generate` \
+             or `openssl rand -base64 32` creates a key",
+            config::named("encryption_key")
+        )));
+    };
+    let mut path = database.as_os_str().to_owned();
+    path.push(".key");
+    Ok(KeyFile::at(path))
 }
 
 /// Parses encryption keys separated by commas. The first encrypts, all decrypt.
 fn given_keys(given: &SecretString) -> anyhow::Result<KeyRing> {
-    let mut keys = given
-        .expose_secret()
-        .split(',')
-        .map(SecretKey::from_base64)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| ConfigError::unusable("encryption_key", error.to_string()))?
-        .into_iter();
-    let current = keys.next().context("a split text has a first part")?;
-    Ok(KeyRing::new(current, keys.collect()))
+    let parse = |key| SecretKey::from_base64(key).map_err(|error| unusable("encryption_key", error));
+    let mut keys = given.expose_secret().split(',').map(parse);
+    let current = keys.next().context("`encryption_key` is empty")??;
+    Ok(KeyRing::new(current, keys.collect::<Result<_, _>>()?))
 }
 
-fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOptions, ConfigError> {
+fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOptions, UsageError> {
     let set = &config.upstream;
     let mut options = UpstreamOptions {
         allow_private_addresses: set.allow_private_addresses,
@@ -279,7 +273,7 @@ fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOpti
 }
 
 /// Returns the provider that a setting means. In a variable, `-` is written `_`, and case is lost.
-fn provider_called(registry: &Registry, name: &str) -> Result<ProviderName, ConfigError> {
+fn provider_called(registry: &Registry, name: &str) -> Result<ProviderName, UsageError> {
     if let Some(known) = registry.get(name) {
         return Ok(known.name.clone());
     }
@@ -287,13 +281,13 @@ fn provider_called(registry: &Registry, name: &str) -> Result<ProviderName, Conf
     let names: Vec<&ProviderName> = registry.iter().map(|provider| &provider.name).collect();
     let mut meant = names.iter().filter(|known| plain(known.as_str()) == plain(name));
     match (meant.next(), meant.next()) {
-        (Some(one), Some(another)) => Err(ConfigError::Refused(format!(
+        (Some(one), Some(another)) => Err(UsageError(format!(
             "the setting `providers.{name}` can mean {one} or {another}: write it in trunkline.toml, as `[providers.{one}]`"
         ))),
         (Some(one), None) => Ok((*one).clone()),
         (None, _) => {
             let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-            Err(ConfigError::Refused(format!(
+            Err(UsageError(format!(
                 "the setting {} is for a provider that does not exist{}",
                 config::named(&format!("providers.{name}.…")),
                 suggest::question_or_list(name, &names)

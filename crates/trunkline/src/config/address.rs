@@ -26,18 +26,6 @@ pub(crate) struct Listen {
 )]
 pub(crate) struct ListenError(String);
 
-/// Why the API cannot listen on an address.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot listen on {listen}: {reason}. To choose another address, give --port, --listen or the setting {}",
-    named("listen")
-)]
-pub(crate) struct BindError {
-    listen: Listen,
-    reason: &'static str,
-    source: io::Error,
-}
-
 impl Listen {
     /// The same address with another port.
     pub(crate) fn with_port(self, port: u16) -> Self {
@@ -45,24 +33,26 @@ impl Listen {
     }
 
     /// Listens on the address. A host name is looked up, except that `localhost` is 127.0.0.1, where every client finds it.
-    pub(crate) fn bind(&self) -> Result<TcpListener, BindError> {
+    pub(crate) fn bind(&self) -> anyhow::Result<TcpListener> {
         let bound = match &self.host {
             Host::Ipv4(ip) => TcpListener::bind((*ip, self.port)),
             Host::Ipv6(ip) => TcpListener::bind((*ip, self.port)),
             Host::Domain(name) if name == "localhost" => TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)),
             Host::Domain(name) => TcpListener::bind((name.as_str(), self.port)),
         };
-        bound.map_err(|source| BindError {
-            reason: match source.kind() {
+        bound.map_err(|error| {
+            let reason = match error.kind() {
                 io::ErrorKind::AddrInUse => "another process uses it, perhaps another `trunkline serve`",
                 io::ErrorKind::AddrNotAvailable => "this machine has no such address",
                 io::ErrorKind::PermissionDenied => {
                     "this user is not allowed to, as usual for ports below 1024"
                 }
                 _ => "the system refused",
-            },
-            listen: self.clone(),
-            source,
+            };
+            let setting = named("listen");
+            anyhow::Error::from(error).context(format!(
+                "cannot listen on {self}: {reason}. To choose another address, give --port, --listen or the setting {setting}"
+            ))
         })
     }
 
@@ -119,11 +109,15 @@ pub(crate) fn local_url(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-/// Parses an address of http or https with a host.
-pub(super) fn web_url(text: &str) -> Result<Url, String> {
+/// Parses a URL of http or https, which always has a host.
+pub(super) fn http_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok();
-    url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| format!("{:?} is not a web address: write https://HOST", shown(text)))
+    url.filter(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// Parses an address of http or https.
+pub(super) fn web_url(text: &str) -> Result<Url, String> {
+    http_url(text).ok_or_else(|| format!("{:?} is not a web address: write https://HOST", shown(text)))
 }
 
 /// Returns an address as a message may show it: the part before an @ may hold a password.
@@ -151,11 +145,9 @@ pub(crate) fn gateway_url(text: &str) -> Result<Url, String> {
         };
         format!("{}://{text}", if here { "http" } else { "https" })
     };
-    let url = Url::parse(&whole).map_err(|_| wrong())?;
-    let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
     // A key belongs in TRUNKLINE_SECRET_KEY and not in an address, which is shown.
-    let bare = url.username().is_empty() && url.password().is_none();
-    if usable && bare { Ok(url) } else { Err(wrong()) }
+    let bare = |url: &Url| url.username().is_empty() && url.password().is_none();
+    http_url(&whole).filter(bare).ok_or_else(wrong)
 }
 
 #[cfg(test)]

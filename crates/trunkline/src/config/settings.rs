@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
-use super::{Config, ConfigError};
+use super::Config;
 use crate::suggest;
+use crate::usage::UsageError;
 
 /// The prefix of all variables for settings.
 pub(crate) const VARIABLE_PREFIX: &str = "TRUNKLINE_";
@@ -111,9 +112,16 @@ pub(crate) struct Listed {
 
 /// One value from one source, so that figment knows the source of each value.
 pub(super) struct Given {
-    pub(super) key: String,
-    pub(super) value: String,
-    pub(super) origin: String,
+    key: String,
+    value: String,
+    origin: String,
+}
+
+impl Given {
+    pub(super) fn new(key: &str, value: &str, origin: &str) -> Self {
+        let [key, value, origin] = [key, value, origin].map(str::to_owned);
+        Self { key, value, origin }
+    }
 }
 
 impl Provider for Given {
@@ -133,11 +141,7 @@ impl Provider for Given {
 /// Returns all settings that have a default.
 pub(super) fn defaults() -> Figment {
     let given = SETTINGS.iter().filter_map(|setting| match setting.kind {
-        Kind::Default(value) => Some(Given {
-            key: setting.key.to_owned(),
-            value: value.to_owned(),
-            origin: "the default".to_owned(),
-        }),
+        Kind::Default(value) => Some(Given::new(setting.key, value, "the default")),
         _ => None,
     });
     given.fold(Figment::new(), Figment::merge)
@@ -158,7 +162,7 @@ pub(super) fn is_secret(key: &str) -> bool {
 }
 
 /// Fails if a source has a key that is not a setting.
-pub(super) fn refuse_unknown(figment: &Figment) -> Result<(), ConfigError> {
+pub(super) fn refuse_unknown(figment: &Figment) -> Result<(), UsageError> {
     let root = figment.extract::<Value>()?;
     for (key, value) in leaves(&root) {
         if SETTINGS.iter().any(|setting| setting.matches(&key)) {
@@ -167,11 +171,10 @@ pub(super) fn refuse_unknown(figment: &Figment) -> Result<(), ConfigError> {
         let origin = figment
             .get_metadata(value.tag())
             .map_or_else(|| "nowhere".to_owned(), origin);
-        return Err(ConfigError::Unknown {
-            instead: instead(&key),
-            key,
-            origin,
-        });
+        return Err(UsageError(format!(
+            "there is no setting `{key}` (from {origin}){}",
+            instead(&key)
+        )));
     }
     Ok(())
 }
@@ -224,7 +227,7 @@ fn leaves(root: &Value) -> BTreeMap<String, Value> {
 }
 
 /// Lists every setting that has a value or could have one.
-pub(super) fn listing(figment: &Figment, config: &Config) -> Result<Vec<Listed>, ConfigError> {
+pub(super) fn listing(figment: &Figment, config: &Config) -> Result<Vec<Listed>, UsageError> {
     let root = figment.extract::<Value>()?;
     let values = leaves(&root);
     let mut listed = Vec::new();

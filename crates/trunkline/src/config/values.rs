@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
-use super::address::{gateway_url, web_url};
+use super::address::{gateway_url, http_url, web_url};
 
 /// A whole number from `LEAST` to `MOST`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +41,20 @@ pub(super) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
 
 /// Deserializes an optional address of http or https.
 pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    optional(deserializer, web_url)
+}
+
+/// Deserializes an optional address of a gateway.
+pub(super) fn gateway<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    optional(deserializer, gateway_url)
+}
+
+fn optional<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    parse: fn(&str) -> Result<Url, String>,
+) -> Result<Option<Url>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| web_url(&text).map_err(de::Error::custom))
-        .transpose()
+    text.map(|text| parse(&text).map_err(de::Error::custom)).transpose()
 }
 
 /// Deserializes origins of http or https that are separated by commas.
@@ -51,20 +62,11 @@ pub(super) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
     let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
     let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
     let parsed = origins.map(|origin| {
-        let url = Url::parse(origin).ok();
-        url.filter(|url| matches!(url.scheme(), "http" | "https"))
-            .ok_or_else(|| {
-                let message =
-                    format!("{origin:?} is not an origin: write https://HOST, and commas between several");
-                de::Error::custom(message)
-            })
+        http_url(origin).ok_or_else(|| {
+            de::Error::custom(format!(
+                "{origin:?} is not an origin: write https://HOST, and commas between several"
+            ))
+        })
     });
     parsed.collect()
-}
-
-/// Deserializes an optional address of a gateway.
-pub(super) fn gateway<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| gateway_url(&text).map_err(de::Error::custom))
-        .transpose()
 }

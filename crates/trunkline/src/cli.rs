@@ -17,7 +17,7 @@ pub(crate) use self::client::{Connect, Connections, ConnectionsCommand, Health, 
 #[cfg(feature = "demo")]
 pub(crate) use self::local::Demo;
 pub(crate) use self::local::{ApiKeys, Environments, Key, Providers, ShowConfig};
-pub(crate) use self::sync::{Selection, Sync};
+pub(crate) use self::sync::{Selection, Sync, SyncCommand};
 use crate::config::{Flags, Listen};
 
 /// A connector gateway: stores your users' API keys, and keeps tables up to date with the providers' records.
@@ -86,7 +86,6 @@ pub(crate) enum OverApi {
     /// List, show and delete connections
     Connections(Connections),
     /// Show, trigger, pause and start syncs
-    #[command(subcommand)]
     Sync(Sync),
     /// Read synced records
     Records(Records),
@@ -117,13 +116,14 @@ pub(crate) struct Worker {
     pub(crate) no_migrate: bool,
 }
 
-/// The arguments of all commands over the API.
-#[derive(Debug, Clone, Args)]
+/// The arguments of all commands over the API, which their subcommands take too.
+#[derive(Debug, Args)]
 pub(crate) struct Api {
-    #[command(flatten)]
-    pub(crate) json: Json,
+    /// Print JSON instead of a table
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
     /// Address of the gateway, such as localhost:3003 [default: TRUNKLINE_API_URL, else the address in `listen`]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
 }
 

@@ -14,7 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value as Json;
 use url::Url;
 
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config};
+use crate::usage::UsageError;
 
 pub(crate) use catalog::{ConnectForm, ConnectForms, FormField, Function, ModelTable};
 pub(crate) use error::ClientError;
@@ -35,10 +36,12 @@ pub(crate) struct Client {
 impl Client {
     /// A client of the configured gateway with the configured key.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
-        let key = config.secret_key.clone().ok_or(ConfigError::Missing {
-            key: "secret_key",
-            advice: "commands send it as their API key. The gateway showed a key at its first start; on the machine of its \
-                     database, `trunkline api-keys create dev --name NAME` creates another",
+        let key = config.secret_key.clone().ok_or_else(|| {
+            UsageError(format!(
+                "{} is not set: commands send it as their API key. The gateway showed a key at its first start; on the machine of \
+                 its database, `trunkline api-keys create dev --name NAME` creates another",
+                config::named("secret_key")
+            ))
         })?;
         Self::with_key(&config.api_url(), key)
     }
@@ -55,7 +58,7 @@ impl Client {
     pub(crate) fn without_key(url: &str) -> anyhow::Result<Self> {
         // Fails if an earlier client has installed it already.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let base = config::gateway_url(url).map_err(ConfigError::Refused)?;
+        let base = config::gateway_url(url).map_err(UsageError)?;
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
@@ -83,13 +86,8 @@ impl Client {
         self.json(self.request(Method::DELETE, path, query)?).await
     }
 
-    /// Sends JSON in a POST request and returns the JSON of the response.
-    pub(crate) async fn post(&self, path: &[&str], body: &Json) -> Result<Json, ClientError> {
-        self.post_with(path, body, &[]).await
-    }
-
-    /// The same with further headers.
-    pub(crate) async fn post_with(
+    /// Sends JSON in a POST request with further headers, and returns the JSON of the response.
+    pub(crate) async fn post(
         &self,
         path: &[&str],
         body: &Json,
@@ -118,8 +116,8 @@ impl Client {
 
     /// Returns one run.
     pub(crate) async fn run(&self, id: &str) -> Result<Run, ClientError> {
-        let response = self.get(&["sync", "runs", id], &[]).await?;
-        Run::from_json(response.get("run").cloned().unwrap_or_default())
+        let mut response = self.get(&["sync", "runs", id], &[]).await?;
+        Run::from_json(response.get_mut("run").map(Json::take).unwrap_or_default())
     }
 
     fn request(

@@ -16,8 +16,6 @@ mod serve;
 mod sync;
 mod version;
 
-use std::process::ExitCode;
-
 use clap::ArgMatches;
 
 use crate::cli::{self, Cli, Command, Key, OverApi, Providers};
@@ -26,7 +24,7 @@ use crate::config::{Config, Environment, Loaded};
 use crate::{interrupt, telemetry, terminal};
 
 /// Runs a command; the caller reports an error. `matches` is the same command line.
-pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
     let environment = Environment::of_process();
     terminal::start(&environment);
     if !cli.command.handles_signals() {
@@ -63,7 +61,7 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCo
             let outcome = match command {
                 OverApi::Connect(options) => connect::run(&client, &environment, &options).await,
                 OverApi::Connections(options) => connections::run(&client, options).await,
-                OverApi::Sync(command) => sync::run(&client, command).await,
+                OverApi::Sync(options) => sync::run(&client, options).await,
                 OverApi::Records(options) => records::run(&client, &options).await,
                 OverApi::Action(options) => action::run(&client, &options).await,
             };

@@ -3,8 +3,6 @@
 mod setup;
 mod tour;
 
-use std::process::ExitCode;
-
 use crate::cli::Demo;
 use crate::config::Environment;
 use crate::demo::setup::Setup;
@@ -13,7 +11,7 @@ use crate::lifecycle::Signals;
 use crate::{exit, output, table};
 
 /// Runs the demo. However it ends, its database is deleted, unless the user wants to keep it.
-pub(crate) async fn run(options: &Demo, environment: &Environment) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(options: &Demo, environment: &Environment) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     output::line(format_args!(
         "\nTrunkline keeps a local table in step with an account: here a simulated one with {} messages.\n",
@@ -24,17 +22,17 @@ pub(crate) async fn run(options: &Demo, environment: &Environment) -> anyhow::Re
         shown = tour::show(&setup) => shown,
         _ = signals.next() => {
             setup.stop().await?;
-            return Ok(ExitCode::from(INTERRUPTED));
+            return Err(exit::Status(INTERRUPTED).into());
         }
     };
     match shown {
         Ok(complete) if options.once => {
             setup.stop().await?;
-            Ok(exit::status(complete))
+            exit::unless(complete)
         }
         Ok(_) => {
             tour::what_next(&setup)?;
-            setup.run().await.map(|()| ExitCode::SUCCESS)
+            setup.run().await
         }
         Err(error) => {
             setup.stop().await?;

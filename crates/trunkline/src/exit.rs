@@ -5,28 +5,27 @@
 
 use std::process::ExitCode;
 
-use crate::config::ConfigError;
+use crate::usage::UsageError;
 use crate::{interrupt, output};
 
 /// For arguments and settings that must change before a command can begin; clap uses the same.
 const UNUSABLE: u8 = 2;
 
-/// A command line that turned out to lack something after it was parsed.
+/// Ends the program with this exit status and without a message: the command has written what it found.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct UsageError(pub(crate) String);
+#[error("exit status {0}")]
+pub(crate) struct Status(pub(crate) u8);
 
-/// The exit status of a command that ran to its end: 0 if `succeeded`, else 1.
-pub(crate) fn status(succeeded: bool) -> ExitCode {
-    if succeeded {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+/// Ends a command that ran to its end with exit status 1 unless it `succeeded`.
+pub(crate) fn unless(succeeded: bool) -> anyhow::Result<()> {
+    if succeeded { Ok(()) } else { Err(Status(1).into()) }
 }
 
 /// Writes an error and returns its exit status.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(Status(status)) = error.downcast_ref() {
+        return ExitCode::from(*status);
+    }
     // The reader of the output has seen enough, as with `head`.
     if error.chain().any(output::is_broken_pipe) {
         return ExitCode::SUCCESS;
@@ -36,8 +35,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(interrupt::INTERRUPTED);
     }
     output::error(error);
-    let mut causes = error.chain();
-    if causes.any(|cause| cause.is::<ConfigError>() || cause.is::<UsageError>()) {
+    if error.chain().any(|cause| cause.is::<UsageError>()) {
         ExitCode::from(UNUSABLE)
     } else {
         ExitCode::FAILURE

@@ -19,6 +19,7 @@ mod suggest;
 mod table;
 mod telemetry;
 mod terminal;
+mod usage;
 mod when;
 mod wiring;
 
@@ -42,5 +43,5 @@ fn main() -> ExitCode {
             runtime.shutdown_background();
             outcome
         });
-    outcome.unwrap_or_else(|error| exit::report(&error))
+    outcome.map_or_else(|error| exit::report(&error), |()| ExitCode::SUCCESS)
 }

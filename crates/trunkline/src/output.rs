@@ -8,31 +8,29 @@ use serde_json::Value as Json;
 use crate::terminal;
 
 /// Writes bytes as a result.
-pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
-    out.flush()
+    Ok(out.flush()?)
 }
 
 /// Writes text as a result.
-pub(crate) fn text(text: &str) -> io::Result<()> {
+pub(crate) fn text(text: &str) -> anyhow::Result<()> {
     bytes(text.as_bytes())
 }
 
 /// Writes a result as a line.
-pub(crate) fn line(text: impl std::fmt::Display) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()
+pub(crate) fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    bytes(format!("{text}\n").as_bytes())
 }
 
 /// Writes a result as JSON.
-pub(crate) fn json(value: &Json) -> io::Result<()> {
+pub(crate) fn json(value: &Json) -> anyhow::Result<()> {
     line(format_args!("{value:#}"))
 }
 
 /// Writes a result in prose. On a terminal, long lines are wrapped.
-pub(crate) fn sentence(text: impl std::fmt::Display) -> io::Result<()> {
+pub(crate) fn sentence(text: impl std::fmt::Display) -> anyhow::Result<()> {
     line(fitted(text, terminal::width()))
 }
 

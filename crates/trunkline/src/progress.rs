@@ -25,27 +25,25 @@ pub(crate) async fn follow(client: &Client, ids: &[String], total: Option<u64>) 
         ProgressDrawTarget::hidden()
     };
     let bars = MultiProgress::with_draw_target(target);
-    let mut under_way = Vec::new();
+    let mut active = Vec::new();
     for id in ids {
-        under_way.push((id, bars.add(spinner(total)?)));
+        active.push((id, bars.add(spinner(total)?)));
     }
     let mut ended = Vec::new();
     loop {
-        let mut rest = Vec::new();
-        for (id, bar) in under_way {
+        for (id, bar) in std::mem::take(&mut active) {
             let run = client.run(id).await?;
             show(&bar, &run, total)?;
             if run.has_ended() {
                 bar.finish_and_clear();
                 ended.push(run);
             } else {
-                rest.push((id, bar));
+                active.push((id, bar));
             }
         }
-        if rest.is_empty() {
+        if active.is_empty() {
             return Ok(ended);
         }
-        under_way = rest;
         tokio::time::sleep(POLL).await;
     }
 }
@@ -58,9 +56,9 @@ fn spinner(total: Option<u64>) -> anyhow::Result<ProgressBar> {
 }
 
 fn show(bar: &ProgressBar, run: &Run, total: Option<u64>) -> anyhow::Result<()> {
-    bar.set_prefix(format!("{} of {}", run.sync, run.connection_id));
-    let position = match (total, run.progress) {
-        (Some(_), _) => Some(run.added),
+    bar.set_prefix(format!("{} of {}", run.field("sync"), run.field("connection_id")));
+    let position = match (total, run.progress()) {
+        (Some(_), _) => Some(run.count("added")),
         // The progress of any run but a backfill is unknown, and stays 0.
         (None, Some(share)) if share > 0.0 => Some(per_mille(share)),
         (None, _) => None,

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::client::{ModelTable, response};
-use crate::table::{Cell, Column, GAP, Kind, Table};
+use crate::table::{Column, GAP, Kind, Table};
 use crate::when;
 
 /// A chosen column is no wider than this, so that one long text does not hide the others.
@@ -19,19 +19,17 @@ pub(crate) fn table(model: &ModelTable, columns: &[String], rows: &[Json]) -> Ta
         let column = model.columns.iter().find(|column| column.name == name);
         column.map_or("json", |column| column.r#type.as_str())
     };
-    let mut table = Table::new(columns.iter().map(|name| match kind(name) {
-        "integer" | "decimal" => Column::new(name, Kind::Number),
-        "text" | "json" if !is_word(rows, name) => Column::new(name, Kind::Line),
-        _ => Column::new(name, Kind::Word),
+    let mut table = Table::new(columns.iter().map(|name| {
+        let kind = match kind(name) {
+            "integer" | "decimal" => Kind::Number,
+            "timestamp" => Kind::Time,
+            "text" | "json" if !is_word(rows, name) => Kind::Line,
+            _ => Kind::Word,
+        };
+        Column::new(name, kind)
     }));
     for row in rows {
-        table.row(columns.iter().map(|name| {
-            let text = response::field(row, name);
-            match kind(name) {
-                "timestamp" => Cell::Time(text),
-                _ => Cell::Text(text),
-            }
-        }));
+        table.row(columns.iter().map(|name| response::field(row, name)));
     }
     table
 }

@@ -24,11 +24,15 @@ fn similarity(wanted: &str, known: &str) -> f64 {
     }
 }
 
-/// Returns `; did you mean twilio?`, or nothing.
-pub(crate) fn question<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(name, known)
-        .map(|known| format!("; did you mean {known}?"))
-        .unwrap_or_default()
+/// Returns an error that begins with `problem` about an unknown name, with the most similar name and, after `all`, every known one.
+pub(crate) fn unknown(problem: &str, name: &str, all: &str, known: &[&str]) -> anyhow::Error {
+    let near = nearest(name, known.iter().copied());
+    let question = near.map(|near| format!("; did you mean {near}?"));
+    anyhow::anyhow!(
+        "{problem} {name:?}{}\n  {all}: {}",
+        question.unwrap_or_default(),
+        known.join(", ")
+    )
 }
 
 /// Returns `; did you mean twilio?`, or all known names.

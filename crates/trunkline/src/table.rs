@@ -6,20 +6,37 @@
 
 mod layout;
 
-use domain::{Clock, Timestamp};
+use std::collections::BTreeSet;
 
-use crate::{output, terminal, when};
+use domain::Clock;
+
+use crate::{output, terminal};
 
 /// Blanks between two columns.
 pub(crate) const GAP: usize = 2;
 
-/// How the cells of a column are fitted to a terminal.
+/// The least characters of an id that a terminal shows: the prefix and the time at which it was made.
+const SHORT_ID: usize = 16;
+/// The least characters of a UUID that a terminal shows.
+const SHORT_UUID: usize = 8;
+
+/// What a column holds, and so how a terminal shows it. In a pipe, every value stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Never cut or wrapped: an id, a name, a state.
+    /// A name or a state; never cut or wrapped.
     Word,
-    /// The same, aligned to the right.
+    /// The id of a run or an API key, whole or, for lack of room, a beginning that no other id in the column has.
+    Id,
+    /// The id of a connection. A UUID, which the gateway made, may be shortened like an [`Kind::Id`]; an id that an app chose is whole.
+    Connection,
+    /// A number, aligned to the right.
     Number,
+    /// The same, with separators.
+    Count,
+    /// A time, or nothing; relative to now.
+    Ago,
+    /// A time of a record; in UTC.
+    Time,
     /// Cut to the column's width: a text that is useful without its end.
     Line,
     /// Wrapped: a message.
@@ -28,11 +45,15 @@ pub(crate) enum Kind {
     Below,
 }
 
-/// Which form of ids is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ids {
-    Whole,
-    Short,
+impl Kind {
+    /// Returns the least characters of a value's short form, which commands accept; `None` if it has none.
+    fn least(self, value: &str) -> Option<usize> {
+        match self {
+            Self::Id => Some(SHORT_ID),
+            Self::Connection => is_uuid(value).then_some(SHORT_UUID),
+            _ => None,
+        }
+    }
 }
 
 /// A column.
@@ -58,73 +79,10 @@ impl Column {
     }
 }
 
-/// A value in a table.
-#[derive(Debug, Clone)]
-pub(crate) enum Cell {
-    /// Text.
-    Text(String),
-    /// An id, and a beginning that no other id in the table has.
-    Id { whole: String, short: String },
-    /// A number, with separators on a terminal.
-    Number(u64),
-    /// A time, or nothing; relative to now on a terminal.
-    Ago(String),
-    /// A time of a record; in UTC on a terminal.
-    Time(String),
-}
-
-impl From<String> for Cell {
-    fn from(text: String) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<&str> for Cell {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<u64> for Cell {
-    fn from(number: u64) -> Self {
-        Self::Number(number)
-    }
-}
-
-impl Cell {
-    /// Returns the text for a terminal.
-    fn shown(&self, ids: Ids, now: Timestamp) -> String {
-        let text = match self {
-            Self::Text(text) => text.clone(),
-            Self::Id { whole, short } => match ids {
-                Ids::Whole => whole.clone(),
-                Ids::Short => short.clone(),
-            },
-            Self::Number(number) => count(*number),
-            Self::Ago(time) => when::relative(time, now),
-            Self::Time(time) => when::absolute(time),
-        };
-        // A value must not break a line or control the terminal.
-        text.chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect()
-    }
-
-    /// Returns the text for a pipe.
-    fn value(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Id { whole, .. } => whole.clone(),
-            Self::Number(number) => number.to_string(),
-            Self::Ago(time) | Self::Time(time) => time.clone(),
-        }
-    }
-}
-
 /// A table.
 pub(crate) struct Table {
     columns: Vec<Column>,
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Vec<String>>,
     heading: bool,
 }
 
@@ -150,7 +108,7 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(crate) fn row<T: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = T>) {
+    pub(crate) fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
@@ -163,25 +121,23 @@ impl Table {
     }
 
     /// Writes the table as a result. On a terminal, an empty table is replaced by the note `none`.
-    pub(crate) fn print(&self, none: &str) -> std::io::Result<()> {
-        match terminal::width() {
-            Some(_) if self.rows.is_empty() => {
-                output::note(none);
-                Ok(())
-            }
-            Some(width) => {
-                let shown = self.fitted(width, terminal::styles(), Clock::system().now());
-                output::text(&shown.text)?;
-                if !shown.omitted.is_empty() {
-                    output::note(format_args!(
-                        "\nNot shown for lack of room: {}. A wider terminal or --json shows more.",
-                        shown.omitted.join(", ")
-                    ));
-                }
-                Ok(())
-            }
-            None => output::text(&self.values()),
+    pub(crate) fn print(&self, none: &str) -> anyhow::Result<()> {
+        let Some(width) = terminal::width() else {
+            return output::text(&self.values());
+        };
+        if self.rows.is_empty() {
+            output::note(none);
+            return Ok(());
         }
+        let shown = self.fitted(width, terminal::styles(), Clock::system().now());
+        output::text(&shown.text)?;
+        if !shown.omitted.is_empty() {
+            output::note(format_args!(
+                "\nNot shown for lack of room: {}. A wider terminal or --json shows more.",
+                shown.omitted.join(", ")
+            ));
+        }
+        Ok(())
     }
 
     /// Returns tab-separated values, with the names of the columns first. Tabs, line breaks and backslashes in values are escaped.
@@ -189,7 +145,7 @@ impl Table {
         let names = self.columns.iter().map(|column| column.name.clone());
         let mut text = names.collect::<Vec<_>>().join("\t") + "\n";
         for row in &self.rows {
-            let cells: Vec<String> = row.iter().map(|cell| escaped(&cell.value())).collect();
+            let cells: Vec<String> = row.iter().map(|cell| escaped(cell)).collect();
             text.push_str(&cells.join("\t"));
             text.push('\n');
         }
@@ -212,24 +168,19 @@ fn escaped(value: &str) -> String {
     text
 }
 
-/// Returns the ids as cells. Their short form has at least `least` characters, and as many as it takes to tell them apart.
-pub(crate) fn shortened(ids: &[impl AsRef<str>], least: usize) -> Vec<Cell> {
-    let mut sorted: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
-    sorted.sort_unstable();
-    sorted.dedup();
-    let common = |one: &str, other: &str| one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
-    let shared = sorted
-        .iter()
-        .zip(sorted.iter().skip(1))
-        .map(|(one, other)| common(one, other))
-        .max();
-    // One length for all of them is easiest to read.
-    let length = shared.map_or(least, |shared| least.max(shared + 1));
-    let cells = ids.iter().map(AsRef::as_ref).map(|id: &str| Cell::Id {
-        whole: id.to_owned(),
-        short: id.chars().take(length).collect(),
-    });
-    cells.collect()
+/// Returns how many characters of ids to show: at least `least`, and as many as it takes to tell them apart. One length for all of them is
+/// easiest to read.
+fn short_length<'a>(ids: impl Iterator<Item = &'a str>, least: usize) -> usize {
+    let sorted: BTreeSet<&str> = ids.collect();
+    let common = |(one, other): (&&str, &&str)| one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    let shared = sorted.iter().zip(sorted.iter().skip(1)).map(common).max();
+    shared.map_or(least, |shared| least.max(shared + 1))
+}
+
+/// Whether a connection's id is a UUID, which the gateway made.
+pub(crate) fn is_uuid(id: &str) -> bool {
+    let lengths = id.split('-').map(str::len).collect::<Vec<_>>();
+    lengths == [8, 4, 4, 4, 12] && id.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
 }
 
 /// Writes `1234567` as `1,234,567`.
@@ -260,15 +211,11 @@ mod tests {
     #[test]
     fn output_for_programs_has_complete_columns_with_tabs_and_line_breaks_escaped() {
         let mut table = Table::new([
-            Column::new("id", Kind::Word),
-            Column::new("rows", Kind::Number).rank(1),
+            Column::new("id", Kind::Id),
+            Column::new("rows", Kind::Count).rank(1),
             Column::new("last_error", Kind::Prose),
         ]);
-        let id = || Cell::Id {
-            whole: "run_0198".to_owned(),
-            short: "run".to_owned(),
-        };
-        table.row([id(), 1_234.into(), "a\tb\nc\\d \u{1b}[31m".into()]);
+        table.row(["run_0198", "1234", "a\tb\nc\\d \u{1b}[31m"]);
         assert_eq!(
             table.values(),
             "id\trows\tlast_error\nrun_0198\t1234\ta\\tb\\nc\\\\d \\u{1b}[31m\n"
@@ -277,16 +224,15 @@ mod tests {
 
     #[test]
     fn short_ids_are_long_enough_to_tell_them_apart() {
-        let shown = |ids: &[&str]| {
-            let cells = shortened(ids, 6);
-            let now = Timestamp::from_micros(0);
-            cells
-                .iter()
-                .map(|cell| cell.shown(Ids::Short, now))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(shown(&["run_0198aa", "run_0298aa"]), ["run_01", "run_02"]);
-        assert_eq!(shown(&["run_0198aa", "run_0198ab"]), ["run_0198aa", "run_0198ab"]);
-        assert_eq!(shown(&["run_0198aa", "run_0198aa"]), ["run_01", "run_01"]);
+        let length = |ids: [&str; 2]| short_length(ids.into_iter(), 6);
+        assert_eq!(length(["run_0198aa", "run_0298aa"]), "run_01".len());
+        assert_eq!(length(["run_0198aa", "run_0198ab"]), "run_0198aa".len());
+        assert_eq!(length(["run_0198aa", "run_0198aa"]), "run_01".len());
+    }
+
+    #[test]
+    fn an_id_that_an_app_chose_is_not_a_uuid() {
+        assert!(is_uuid("123e4567-e89b-12d3-a456-426614174000"));
+        assert!(!is_uuid("user-10") && !is_uuid("123e4567"));
     }
 }

@@ -39,7 +39,6 @@ pub(crate) struct Connect {
 }
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Connections {
     #[command(subcommand)]
     pub(crate) command: Option<ConnectionsCommand>,
@@ -50,10 +49,7 @@ pub(crate) struct Connections {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConnectionsCommand {
     /// List the connections
-    List {
-        #[command(flatten)]
-        api: Api,
-    },
+    List,
     /// Show one connection, without its credentials
     Show(OneConnection),
     /// Delete a connection with its credentials and synced rows
@@ -72,8 +68,6 @@ pub(crate) struct OneConnection {
     pub(crate) integration: String,
     /// Connection id; the beginning of a UUID is enough
     pub(crate) connection_id: String,
-    #[command(flatten)]
-    pub(crate) api: Api,
 }
 
 #[derive(Debug, Args)]

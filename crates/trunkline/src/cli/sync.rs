@@ -4,8 +4,16 @@ use clap::{Args, Subcommand};
 
 use super::Api;
 
+#[derive(Debug, Args)]
+pub(crate) struct Sync {
+    #[command(subcommand)]
+    pub(crate) command: SyncCommand,
+    #[command(flatten)]
+    pub(crate) api: Api,
+}
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum Sync {
+pub(crate) enum SyncCommand {
     /// Show the state of each sync
     Status {
         #[command(flatten)]
@@ -13,8 +21,6 @@ pub(crate) enum Sync {
         /// Show the progress of running syncs until they end
         #[arg(long)]
         watch: bool,
-        #[command(flatten)]
-        api: Api,
     },
     /// Run syncs now
     ///
@@ -32,27 +38,15 @@ pub(crate) enum Sync {
         /// Delete the synced rows first, so that only what the provider still has comes back
         #[arg(long, requires = "reset")]
         empty_cache: bool,
-        #[command(flatten)]
-        api: Api,
     },
     /// Pause the schedule of syncs
     ///
     /// A queued or running run still runs to its end, and `sync trigger` still runs the sync.
-    Pause {
-        #[command(flatten)]
-        selection: Selection,
-        #[command(flatten)]
-        api: Api,
-    },
+    Pause(Selection),
     /// Start the schedule of syncs again
     ///
     /// They run at once, and then on their schedule.
-    Start {
-        #[command(flatten)]
-        selection: Selection,
-        #[command(flatten)]
-        api: Api,
-    },
+    Start(Selection),
     /// List runs, newest first
     ///
     /// CHECKED counts the records of the provider that were compared with the table. A record that was sent twice counts twice.
@@ -68,8 +62,6 @@ pub(crate) enum Sync {
         /// How many runs to list
         #[arg(long, value_name = "N", default_value_t = 20)]
         limit: u32,
-        #[command(flatten)]
-        api: Api,
     },
     /// Show one run
     Run {
@@ -78,8 +70,6 @@ pub(crate) enum Sync {
         /// Show its progress until it ends; exit status 1 if it fails
         #[arg(long)]
         watch: bool,
-        #[command(flatten)]
-        api: Api,
     },
 }
 

@@ -1,15 +1,13 @@
 //! Finds the id that the user means: its beginning is enough if no other id begins with it.
 
 use super::{Client, ClientError, response};
-use crate::exit::UsageError;
-use crate::table::Cell;
-use crate::{suggest, table, when};
+use crate::table::is_uuid;
+use crate::usage::UsageError;
+use crate::{suggest, when};
 
 /// The length of a run's id, and of a UUID.
 const RUN_ID: usize = "run_".len() + 32;
 const UUID: usize = 36;
-/// The least characters of a UUID that a list shows.
-const SHORT_NAME: usize = 8;
 /// A shorter text is more likely a whole connection id than the beginning of a UUID.
 const SHORTEST: usize = 4;
 /// How many candidates an error lists.
@@ -133,38 +131,12 @@ impl Client {
     }
 }
 
-/// Returns the ids of connections for a table. A UUID, which the gateway made, also has a short form, which commands accept.
-pub(crate) fn shown_names(names: &[String]) -> Vec<Cell> {
-    let made: Vec<&String> = names.iter().filter(|name| is_uuid(name)).collect();
-    let mut short = table::shortened(&made, SHORT_NAME).into_iter();
-    let cells = names.iter().map(|name| {
-        let made = is_uuid(name).then(|| short.next()).flatten();
-        made.unwrap_or_else(|| name.as_str().into())
-    });
-    cells.collect()
-}
-
-fn is_uuid(name: &str) -> bool {
-    let lengths = name.split('-').map(str::len).collect::<Vec<_>>();
-    lengths == [8, 4, 4, 4, 12] && name.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
-}
-
 /// Returns the error that `of` has no `what` called `name`, with suggestions.
-pub(crate) fn unknown<'a>(
-    what: &str,
-    of: &str,
-    name: &str,
-    known: impl Iterator<Item = &'a str> + Clone,
-) -> anyhow::Error {
-    let all: Vec<&str> = known.clone().collect();
-    if all.is_empty() {
+pub(crate) fn unknown(what: &str, of: &str, name: &str, known: &[&str]) -> anyhow::Error {
+    if known.is_empty() {
         return anyhow::anyhow!("{of} has no {what}s");
     }
-    anyhow::anyhow!(
-        "{of} has no {what} {name:?}{}\n  it has: {}",
-        suggest::question(name, known),
-        all.join(", ")
-    )
+    suggest::unknown(&format!("{of} has no {what}"), name, "it has", known)
 }
 
 #[cfg(test)]
@@ -181,11 +153,5 @@ mod tests {
             "the ids of several keys begin with key_01:\n  key_01aa  mine\n  key_01ab  mine"
         );
         assert!(only("key", "key_03", &ids).is_err());
-    }
-
-    #[test]
-    fn an_id_that_an_app_chose_is_not_a_uuid() {
-        assert!(is_uuid("123e4567-e89b-12d3-a456-426614174000"));
-        assert!(!is_uuid("user-10") && !is_uuid("123e4567"));
     }
 }

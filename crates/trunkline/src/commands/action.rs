@@ -1,7 +1,5 @@
 //! `action`: runs an action of a provider.
 
-use std::process::ExitCode;
-
 use serde_json::{Map, Value as Json, json};
 
 use crate::cli::Action;
@@ -10,10 +8,10 @@ use crate::output;
 use crate::table::{Column, Kind, Table};
 
 /// Runs an action and prints its output; without a name, lists the integration's actions.
-pub(crate) async fn run(client: &Client, options: &Action) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(client: &Client, options: &Action) -> anyhow::Result<()> {
     let integration = options.integration.as_str();
     let (Some(name), Some(connection)) = (&options.name, &options.connection_id) else {
-        return list(client, integration, options.api.json.json).await;
+        return list(client, integration, options.api.json).await;
     };
     let connection = client.connection_id(integration, connection).await?;
     let mut headers = vec![
@@ -26,20 +24,19 @@ pub(crate) async fn run(client: &Client, options: &Action) -> anyhow::Result<Exi
         headers.push(("X-Async", "true"));
     }
     let body = json!({ "action_name": name, "input": inputs(&options.inputs) });
-    let done = client.post_with(&["action", "trigger"], &body, &headers).await;
+    let done = client.post(&["action", "trigger"], &body, &headers).await;
     let output = match done {
         Err(error) if error.status() == Some(404) => {
             let actions = actions(client, integration).await?;
-            let known = actions.iter().map(|action| action.name.as_str());
-            if known.clone().any(|known| known == name) {
+            let known: Vec<&str> = actions.iter().map(|action| action.name.as_str()).collect();
+            if known.contains(&name.as_str()) {
                 return Err(error.into());
             }
-            return Err(resolve::unknown("action", integration, name, known));
+            return Err(resolve::unknown("action", integration, name, &known));
         }
         done => done?,
     };
-    output::json(&output)?;
-    Ok(ExitCode::SUCCESS)
+    output::json(&output)
 }
 
 /// Returns the inputs as JSON. A value may be a JSON object or list; a repeated name makes a list.
@@ -65,14 +62,13 @@ async fn actions(client: &Client, integration: &str) -> anyhow::Result<Vec<Funct
     Ok(functions)
 }
 
-async fn list(client: &Client, integration: &str, as_json: bool) -> anyhow::Result<ExitCode> {
+async fn list(client: &Client, integration: &str, as_json: bool) -> anyhow::Result<()> {
     let actions = actions(client, integration).await?;
     if as_json {
         let all = actions.iter().map(|action| {
             json!({ "name": action.name, "inputs": action.inputs(), "description": action.description })
         });
-        output::json(&all.collect())?;
-        return Ok(ExitCode::SUCCESS);
+        return output::json(&all.collect());
     }
     let columns = [
         Column::new("action", Kind::Word),
@@ -87,6 +83,5 @@ async fn list(client: &Client, integration: &str, as_json: bool) -> anyhow::Resu
             action.description.clone(),
         ]);
     }
-    table.print(&format!("{integration} has no actions."))?;
-    Ok(ExitCode::SUCCESS)
+    table.print(&format!("{integration} has no actions."))
 }

@@ -1,7 +1,5 @@
 //! `config`: shows the settings and where each value comes from.
 
-use std::process::ExitCode;
-
 use registry::Registry;
 use serde_json::json;
 
@@ -11,15 +9,14 @@ use crate::table::{Column, Kind, Table};
 use crate::{output, terminal, wiring};
 
 /// Prints the settings, or the names of their variables. An error about the providers that they name follows the listing.
-pub(crate) fn run(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<()> {
     let providers = wiring::load_providers(&loaded.config);
     if options.variables {
-        variables(&providers?)?;
-        return Ok(ExitCode::SUCCESS);
+        return variables(&providers?);
     }
     list(loaded, options)?;
     providers?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn list(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<()> {
@@ -28,7 +25,7 @@ fn list(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<()> {
         let settings = listing.iter().map(|listed| {
             json!({ "key": listed.key, "value": listed.value, "origin": listed.origin, "about": listed.about })
         });
-        return Ok(output::json(&settings.collect())?);
+        return output::json(&settings.collect());
     }
     let mut table = Table::new([
         Column::new("setting", Kind::Word),
@@ -46,11 +43,11 @@ fn list(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<()> {
         let value = listed.value.unwrap_or_default();
         table.row([listed.key, value, from, listed.about.to_owned()]);
     }
-    Ok(table.print("")?)
+    table.print("")
 }
 
 /// Prints one name a line. A setting of providers is printed once for each of them.
-fn variables(registry: &Registry) -> std::io::Result<()> {
+fn variables(registry: &Registry) -> anyhow::Result<()> {
     output::line(FILE_VARIABLE)?;
     for setting in SETTINGS {
         if setting.key.contains('*') {

@@ -2,17 +2,17 @@
 
 use dialoguer::Confirm;
 
-use crate::exit::UsageError;
-use crate::terminal;
+use crate::usage::UsageError;
+use crate::{exit, terminal};
 
-/// Asks the user `question`. Returns true without asking if `yes` is set.
-pub(super) fn confirm(yes: bool, question: &str) -> anyhow::Result<bool> {
+/// Asks the user `question`, unless `yes` answers it. Any other answer ends the command with exit status 1.
+pub(super) fn confirm(yes: bool, question: &str) -> anyhow::Result<()> {
     if yes {
-        return Ok(true);
+        return Ok(());
     }
     if !terminal::can_ask() {
         let text = format!("{question}\n  There is no terminal to ask on: confirm with --yes.");
         return Err(UsageError(text).into());
     }
-    Ok(Confirm::new().with_prompt(question).default(false).interact()?)
+    exit::unless(Confirm::new().with_prompt(question).default(false).interact()?)
 }

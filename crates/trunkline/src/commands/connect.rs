@@ -3,8 +3,6 @@
 mod filling;
 mod questions;
 
-use std::process::ExitCode;
-
 use serde_json::{Map, Value as Json, json};
 
 use self::filling::Filling;
@@ -18,7 +16,7 @@ pub(crate) async fn run(
     client: &Client,
     environment: &Environment,
     options: &Connect,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<()> {
     let integration = options.integration.as_str();
     let forms = client.connect_forms(integration).await?;
     if let Some(notice) = &forms.notice {
@@ -40,18 +38,16 @@ pub(crate) async fn run(
         body.extend(id.map(|id| ("connectionId".to_owned(), json!(id))));
         let metadata = options.metadata.iter();
         body.extend(metadata.map(|metadata| ("metadata".to_owned(), metadata.clone())));
-        match client.post(&[integration, "connect"], &body.into()).await {
+        match client.post(&[integration, "connect"], &body.into(), &[]).await {
             // The user sees the errors of fields and can correct them.
             Err(error) if terminal::can_ask() && questions::ask_again(form, &error, &mut values)? => {}
             response => break response?,
         }
     };
-    if options.api.json.json {
-        output::json(&response)?;
-        return Ok(ExitCode::SUCCESS);
+    if options.api.json {
+        return output::json(&response);
     }
-    show(client, integration, &response).await?;
-    Ok(ExitCode::SUCCESS)
+    show(client, integration, &response).await
 }
 
 /// Shows the success and what to do next.

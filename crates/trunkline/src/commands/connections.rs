@@ -1,52 +1,43 @@
 //! `connections`: lists, shows and deletes connections.
 
-use std::process::ExitCode;
-
 use domain::Clock;
 use serde_json::Value as Json;
 
 use crate::cli::{Connections, ConnectionsCommand, OneConnection};
 use crate::client::{Client, response};
 use crate::commands::confirm::confirm;
-use crate::table::{Cell, Column, Kind, Table};
+use crate::table::{Column, Kind, Table};
 use crate::{output, state, terminal, when};
 
 /// Runs a command about connections.
-pub(crate) async fn run(client: &Client, options: Connections) -> anyhow::Result<ExitCode> {
-    match options.command {
-        None => list(client, options.api.json.json).await?,
-        Some(ConnectionsCommand::List { api }) => list(client, api.json.json).await?,
-        Some(ConnectionsCommand::Show(one)) => show(client, &one).await?,
-        Some(ConnectionsCommand::Delete { one, yes }) => return delete(client, &one, yes).await,
+pub(crate) async fn run(client: &Client, options: Connections) -> anyhow::Result<()> {
+    let as_json = options.api.json;
+    match options.command.unwrap_or(ConnectionsCommand::List) {
+        ConnectionsCommand::List => list(client, as_json).await,
+        ConnectionsCommand::Show(one) => show(client, &one, as_json).await,
+        ConnectionsCommand::Delete { one, yes } => delete(client, &one, yes, as_json).await,
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
+async fn list(client: &Client, as_json: bool) -> anyhow::Result<()> {
     let response = client.get(&["connections"], &[]).await?;
-    if json {
-        return Ok(output::json(&response)?);
+    if as_json {
+        return output::json(&response);
     }
     let mut table = Table::new([
         Column::new("connection", Kind::Word),
         Column::new("integration", Kind::Word),
         Column::new("state", Kind::Word),
-        Column::new("created", Kind::Word).rank(1),
+        Column::new("created", Kind::Ago).rank(1),
         Column::new("problem", Kind::Below),
     ]);
     for connection in response::list(&response, "connections") {
         let (state, problems) = standing(connection);
-        let [name, integration] =
-            ["connection_id", "provider_config_key"].map(|name| response::field(connection, name));
-        table.row([
-            name.into(),
-            integration.into(),
-            state.into(),
-            Cell::Ago(response::field(connection, "created")),
-            problems.into(),
-        ]);
+        let [name, integration, created] =
+            ["connection_id", "provider_config_key", "created"].map(|name| response::field(connection, name));
+        table.row([name, integration, state.to_owned(), created, problems]);
     }
-    Ok(table.print("There are no connections yet: `trunkline connect INTEGRATION` creates one.")?)
+    table.print("There are no connections yet: `trunkline connect INTEGRATION` creates one.")
 }
 
 /// Returns the state of a connection, and the problems of it and its syncs.
@@ -67,7 +58,7 @@ fn standing(connection: &Json) -> (&'static str, String) {
     (state, problems.join(" "))
 }
 
-async fn show(client: &Client, one: &OneConnection) -> anyhow::Result<()> {
+async fn show(client: &Client, one: &OneConnection, as_json: bool) -> anyhow::Result<()> {
     let name = client.connection_id(&one.integration, &one.connection_id).await?;
     let query = [("provider_config_key", one.integration.as_str())];
     let mut response = client.get(&["connections", &name], &query).await?;
@@ -75,8 +66,8 @@ async fn show(client: &Client, one: &OneConnection) -> anyhow::Result<()> {
     if let Some(connection) = response.as_object_mut() {
         connection.remove("credentials");
     }
-    if one.api.json.json {
-        return Ok(output::json(&response)?);
+    if as_json {
+        return output::json(&response);
     }
     let now = Clock::system().now();
     let (state, problems) = standing(&response);
@@ -96,10 +87,10 @@ async fn show(client: &Client, one: &OneConnection) -> anyhow::Result<()> {
             table.detail(name, value);
         }
     }
-    Ok(table.print("")?)
+    table.print("")
 }
 
-async fn delete(client: &Client, one: &OneConnection, yes: bool) -> anyhow::Result<ExitCode> {
+async fn delete(client: &Client, one: &OneConnection, yes: bool, as_json: bool) -> anyhow::Result<()> {
     let integration = one.integration.as_str();
     // With --yes, the user does not confirm which id a beginning means, so the id must be whole.
     let name = if yes {
@@ -107,16 +98,15 @@ async fn delete(client: &Client, one: &OneConnection, yes: bool) -> anyhow::Resu
     } else {
         client.connection_id(integration, &one.connection_id).await?
     };
-    let question = format!("Delete {name} of {integration} with its credentials and synced rows?");
-    if !confirm(yes, &question)? {
-        return Ok(ExitCode::FAILURE);
-    }
+    confirm(
+        yes,
+        &format!("Delete {name} of {integration} with its credentials and synced rows?"),
+    )?;
     let query = [("provider_config_key", integration)];
     let response = client.delete(&["connections", &name], &query).await?;
-    if one.api.json.json {
-        output::json(&response)?;
+    if as_json {
+        output::json(&response)
     } else {
-        output::sentence(format_args!("Deleted {name} of {integration}."))?;
+        output::sentence(format_args!("Deleted {name} of {integration}."))
     }
-    Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,5 @@
 //! `environments` and `api-keys`: work on the database itself. They need no API key, since access to the database allows everything.
 
-use std::process::ExitCode;
-
 use domain::Timestamp;
 use gateway::{NewKeyRequest, api_keys, environments};
 use secrecy::ExposeSecret;
@@ -11,36 +9,30 @@ use crate::cli::{ApiKeys, Environments};
 use crate::client::resolve;
 use crate::commands::confirm::confirm;
 use crate::config::Config;
-use crate::table::{Cell, Column, Kind, Table, shortened};
+use crate::table::{Column, Kind, Table};
 use crate::wiring::{self, COMMAND, Migrate};
 use crate::{output, state};
 
-/// The least characters of an id that a list shows: the prefix and the time at which it was made.
-const SHORT_ID: usize = 16;
-
 /// Runs a command about environments.
-pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Result<()> {
     let gateway = wiring::gateway(COMMAND, config, Migrate::No).await?;
     match command {
         Environments::List(json) => {
             let all = environments::list(&gateway).await?;
             if json.json {
-                let all: Vec<_> = all
-                    .iter()
-                    .map(|one| json!({ "name": one.name.as_str(), "created_at": one.created_at.to_string() }))
-                    .collect();
-                output::json(&all.into())?;
-            } else {
-                let mut table = Table::new([
-                    Column::new("environment", Kind::Word),
-                    Column::new("created", Kind::Word),
-                ]);
-                for one in all {
-                    let created = Cell::Ago(one.created_at.to_string());
-                    table.row([one.name.to_string().into(), created]);
-                }
-                table.print("There are no environments.")?;
+                let shown = all.iter().map(
+                    |one| json!({ "name": one.name.as_str(), "created_at": one.created_at.to_string() }),
+                );
+                return output::json(&shown.collect());
             }
+            let mut table = Table::new([
+                Column::new("environment", Kind::Word),
+                Column::new("created", Kind::Ago),
+            ]);
+            for one in all {
+                table.row([one.name.to_string(), one.created_at.to_string()]);
+            }
+            table.print("There are no environments.")
         }
         Environments::Create { name } => {
             let made = with_fields(environments::create(&gateway, &name).await)?;
@@ -49,21 +41,19 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
                 "It has no API key yet: `trunkline api-keys create {} --name NAME` creates one.",
                 made.name
             ));
+            Ok(())
         }
         Environments::Delete { name, yes } => {
             let question = format!("Delete the environment {name} with its integrations and API keys?");
-            if !confirm(yes, &question)? {
-                return Ok(ExitCode::FAILURE);
-            }
+            confirm(yes, &question)?;
             environments::delete(&gateway, None, &name).await?;
-            output::sentence(format_args!("Deleted {name}."))?;
+            output::sentence(format_args!("Deleted {name}."))
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a command about API keys.
-pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<ExitCode> {
+pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<()> {
     let gateway = wiring::gateway(COMMAND, config, Migrate::No).await?;
     match command {
         ApiKeys::List { environment, json } => {
@@ -78,34 +68,28 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
                         "revoked_at": time(key.revoked_at),
                     })
                 });
-                output::json(&shown.collect::<Vec<_>>().into())?;
-            } else {
-                let ids: Vec<String> = all.iter().map(|key| key.id.to_string()).collect();
-                let mut table = Table::new([
-                    Column::new("id", Kind::Word),
-                    Column::new("name", Kind::Word),
-                    Column::new("key", Kind::Word).rank(1),
-                    Column::new("state", Kind::Word),
-                    Column::new("last_used", Kind::Word),
-                    Column::new("scopes", Kind::Below),
-                ]);
-                for (id, key) in shortened(&ids, SHORT_ID).into_iter().zip(all) {
-                    let state = if key.revoked_at.is_some() {
-                        state::REVOKED
-                    } else {
-                        state::OK
-                    };
-                    table.row([
-                        id,
-                        key.name.into(),
-                        format!("{}…", key.prefix).into(),
-                        state.into(),
-                        Cell::Ago(time(key.last_used_at).unwrap_or_default()),
-                        key.scopes.join(" ").into(),
-                    ]);
-                }
-                table.print("The environment has no API keys.")?;
+                return output::json(&shown.collect());
             }
+            let mut table = Table::new([
+                Column::new("id", Kind::Id),
+                Column::new("name", Kind::Word),
+                Column::new("key", Kind::Word).rank(1),
+                Column::new("state", Kind::Word),
+                Column::new("last_used", Kind::Ago),
+                Column::new("scopes", Kind::Below),
+            ]);
+            for key in all {
+                let revoked = key.revoked_at.is_some();
+                table.row([
+                    key.id.to_string(),
+                    key.name,
+                    format!("{}…", key.prefix),
+                    if revoked { state::REVOKED } else { state::OK }.to_owned(),
+                    time(key.last_used_at).unwrap_or_default(),
+                    key.scopes.join(" "),
+                ]);
+            }
+            table.print("The environment has no API keys.")
         }
         ApiKeys::Create {
             environment,
@@ -121,6 +105,7 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
                 "Keep it now: only its hash is stored, so it cannot be shown again. Its id is {}.",
                 made.id
             ));
+            Ok(())
         }
         ApiKeys::Revoke { environment, id, yes } => {
             let environment = environments::find(&gateway, &environment).await?;
@@ -133,14 +118,11 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
             let name = known.iter().find(|(known, _)| known == id);
             let name = name.map(|(_, name)| name.as_str()).unwrap_or_default();
             let question = format!("Revoke {id} ({name})? Its clients are locked out within two seconds.");
-            if !confirm(yes, &question)? {
-                return Ok(ExitCode::FAILURE);
-            }
+            confirm(yes, &question)?;
             api_keys::revoke(&gateway, environment.id, id).await?;
-            output::sentence(format_args!("Revoked {id}."))?;
+            output::sentence(format_args!("Revoked {id}."))
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Turns errors of fields into one message.

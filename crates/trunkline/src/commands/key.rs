@@ -1,7 +1,5 @@
 //! `key`: generates keys, rotates the encryption key while servers run, and deletes the data of a lost one.
 
-use std::process::ExitCode;
-
 use domain::{Clock, EnvironmentName};
 use gateway::{Gateway, LostKeys, Rotation, encryption};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,7 +12,7 @@ use crate::wiring::{self, COMMAND, Migrate};
 use crate::{output, terminal};
 
 /// Prints new keys as lines for an `.env` file.
-pub(crate) fn generate() -> anyhow::Result<ExitCode> {
+pub(crate) fn generate() -> anyhow::Result<()> {
     let environment: EnvironmentName = wiring::FIRST_ENVIRONMENT.parse()?;
     output::line(format_args!(
         "TRUNKLINE_ENCRYPTION_KEY={}",
@@ -27,11 +25,11 @@ pub(crate) fn generate() -> anyhow::Result<ExitCode> {
     output::note(
         "Keep both: the first encrypts the credentials in the database, the second is your first API key.",
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Encrypts all credentials with the current key. If there is a key file, it first gets a new key.
-pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
+pub(crate) async fn rotate(config: &Config) -> anyhow::Result<()> {
     wiring::must_exist(config)?;
     let file = match &config.encryption_key {
         Some(_) => None,
@@ -57,20 +55,19 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
                  once every process was started with the first one."
             .to_owned(),
     });
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Deletes the data that lost keys encrypted, once the user confirms.
-pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<()> {
     wiring::must_exist(config)?;
     let (store, source) = (wiring::store(COMMAND, config).await?, wiring::keys(config)?);
     wiring::must_be_migrated(&store).await?;
     let lost = LostKeys::find(&store, &source).await?;
     if lost.keys().is_empty() {
-        output::sentence(format_args!(
+        return output::sentence(format_args!(
             "No encryption key is lost: {source} decrypts all stored credentials."
-        ))?;
-        return Ok(ExitCode::SUCCESS);
+        ));
     }
     for (id, sealed) in lost.keys() {
         output::note(format_args!(
@@ -86,9 +83,7 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
         "Delete them for good? {} will need new credentials; records are kept.",
         counted(lost.connections(), "connection")
     );
-    if !confirm(yes, &question)? {
-        return Ok(ExitCode::FAILURE);
-    }
+    confirm(yes, &question)?;
     let forgotten = lost.forget(&store, &source, &Clock::system()).await?;
     output::sentence(format_args!(
         "Deleted: the credentials of {}.",
@@ -103,7 +98,7 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
         "Servers and workers can start again. `trunkline connections` shows which connections need new credentials: connect them \
          again with the same ids, or send new credentials with PATCH /connections/{connection_id}.",
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn counted(count: impl std::fmt::Display, what: &str) -> String {

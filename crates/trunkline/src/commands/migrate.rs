@@ -1,13 +1,11 @@
 //! `migrate`: brings the tables up to date.
 
-use std::process::ExitCode;
-
 use crate::config::Config;
 use crate::table::{Column, Kind, Table};
 use crate::{output, wiring};
 
 /// Applies and lists the missing migrations. Raises the change numbers if the database was restored.
-pub(crate) async fn run(config: &Config, restored: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(config: &Config, restored: bool) -> anyhow::Result<()> {
     let store = wiring::store(wiring::COMMAND, config).await?;
     let applied = store.migrate().await?;
     if restored {
@@ -17,11 +15,10 @@ pub(crate) async fn run(config: &Config, restored: bool) -> anyhow::Result<ExitC
         );
     }
     if applied.is_empty() {
-        output::sentence(format_args!(
+        return output::sentence(format_args!(
             "The tables of {} are up to date.",
             config.database.url
-        ))?;
-        return Ok(ExitCode::SUCCESS);
+        ));
     }
     let mut table = Table::new([
         Column::new("migration", Kind::Word),
@@ -30,6 +27,5 @@ pub(crate) async fn run(config: &Config, restored: bool) -> anyhow::Result<ExitC
     for name in applied {
         table.row([name, config.database.url.to_string()]);
     }
-    table.print("")?;
-    Ok(ExitCode::SUCCESS)
+    table.print("")
 }

@@ -1,27 +1,24 @@
 //! `providers`: lists providers and checks provider files.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use registry::{Checked, CheckedFile, NotServed, Provider, Registry, Unsupported};
 use serde_json::{Value as Json, json};
 
-use crate::cli;
 use crate::client::{Client, response};
 use crate::config::Config;
 use crate::table::{Column, Kind, Table};
 use crate::{exit, output, wiring};
 
 /// Lists the providers of this program, built in and from the configured folder, or those of the gateway.
-pub(crate) async fn list(config: &Config, server: bool, json: cli::Json) -> anyhow::Result<ExitCode> {
+pub(crate) async fn list(config: &Config, server: bool, json: bool) -> anyhow::Result<()> {
     if server {
         return list_of_gateway(&Client::new(config)?, json).await;
     }
     let registry = wiring::registry(config)?;
     let providers: Vec<Json> = registry.iter().map(|provider| describe(provider)).collect();
-    if json.json {
-        output::json(&providers.into())?;
-        return Ok(ExitCode::SUCCESS);
+    if json {
+        return output::json(&providers.into());
     }
     table(&providers).print("There are no providers.")?;
     for (file, entries) in wiring::not_served(&registry) {
@@ -29,19 +26,18 @@ pub(crate) async fn list(config: &Config, server: bool, json: cli::Json) -> anyh
             "{file}: {entries} entries are not served; `trunkline providers check {file}` says why"
         ));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Lists the providers of the gateway, with their syncs and tables.
-async fn list_of_gateway(client: &Client, json: cli::Json) -> anyhow::Result<ExitCode> {
+async fn list_of_gateway(client: &Client, json: bool) -> anyhow::Result<()> {
     let response = client.get(&["providers"], &[]).await?;
     let providers = response::list(&response, "data");
-    if json.json {
-        output::json(&Json::Array(providers.to_vec()))?;
+    if json {
+        output::json(&Json::Array(providers.to_vec()))
     } else {
-        table(providers).print("The gateway has no providers.")?;
+        table(providers).print("The gateway has no providers.")
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn table(providers: &[Json]) -> Table {
@@ -93,7 +89,7 @@ fn describe(provider: &Provider) -> Json {
 }
 
 /// Checks all files and shows their errors.
-pub(crate) fn check(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
+pub(crate) fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     let mut wrong = false;
     for file in files {
         match Registry::check_file(file) {
@@ -105,10 +101,10 @@ pub(crate) fn check(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    Ok(exit::status(!wrong))
+    exit::unless(!wrong)
 }
 
-fn show_one(file: &Path, checked: &CheckedFile) -> std::io::Result<()> {
+fn show_one(file: &Path, checked: &CheckedFile) -> anyhow::Result<()> {
     for provider in &checked.providers {
         output::sentence(format_args!(
             "{}: {} is valid ({})",
@@ -130,7 +126,7 @@ fn show_one(file: &Path, checked: &CheckedFile) -> std::io::Result<()> {
 }
 
 /// Shows a table of the entries, and how many of them work. Returns whether one is wrong.
-fn show_many(file: &Path, checked: &CheckedFile) -> std::io::Result<bool> {
+fn show_many(file: &Path, checked: &CheckedFile) -> anyhow::Result<bool> {
     let columns = [
         Column::new("name", Kind::Word),
         Column::new("state", Kind::Word),

@@ -1,7 +1,5 @@
 //! `records`: reads synced records, as a table, JSON, CSV or NDJSON.
 
-use std::process::ExitCode;
-
 use anyhow::Context;
 use serde_json::{Value as Json, json};
 
@@ -15,107 +13,95 @@ const DEFAULT_LIMIT: usize = 20;
 const PAGE: usize = 1_000;
 
 /// Reads records and writes them.
-pub(crate) async fn run(client: &Client, options: &Records) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(client: &Client, options: &Records) -> anyhow::Result<()> {
     let integration = options.integration.as_str();
     let connection = client.connection_id(integration, &options.connection_id).await?;
     let streamed = options.csv || options.ndjson;
-    let mut query = vec![("connectionId".to_owned(), connection)];
-    query.extend(options.filters.iter().cloned());
     let bounded = options.after.is_some() || options.before.is_some();
     // A key with permission to read records may have none to list syncs, so the model is requested only if needed.
-    let model = if bounded || !(streamed || options.api.json.json) {
+    let model = if bounded || !(streamed || options.api.json) {
         Some(model(client, integration, &options.model).await?)
     } else {
         None
     };
+    let mut bounds = Vec::new();
     if let Some(model) = &model {
-        query.extend(bounds(model, options)?);
+        bounds = times(model, options)?;
         check_columns(model, &options.columns)?;
     }
+    let mut query = vec![("connectionId", connection.as_str())];
+    let conditions = options.filters.iter().chain(&bounds);
+    query.extend(conditions.map(|(name, value)| (name.as_str(), value.as_str())));
     if streamed {
-        stream(client, options, &query).await?;
-        return Ok(ExitCode::SUCCESS);
+        return stream(client, options, &query).await;
     }
     let rows = pages(client, options, &query).await?;
-    match model {
-        Some(model) if !options.api.json.json => {
-            let columns = columns(&model, &rows, options);
-            let none = format!("There are no {} that match.", options.model);
-            record_table::table(&model, &columns, &rows).print(&none)?;
-            let all = model.columns.len();
-            if terminal::is_terminal()
-                && options.columns.is_empty()
-                && !rows.is_empty()
-                && columns.len() < all
-            {
-                output::note(format_args!(
-                    "\n{} of {all} columns are shown: --columns chooses others, --json shows all.",
-                    columns.len()
-                ));
-            }
-        }
-        _ => output::json(&json!({ options.model.as_str(): rows }))?,
+    let Some(model) = model.filter(|_| !options.api.json) else {
+        return output::json(&json!({ options.model.as_str(): rows }));
+    };
+    let columns = columns(&model, &rows, options);
+    let none = format!("There are no {} that match.", options.model);
+    record_table::table(&model, &columns, &rows).print(&none)?;
+    let all = model.columns.len();
+    if terminal::is_terminal() && options.columns.is_empty() && !rows.is_empty() && columns.len() < all {
+        output::note(format_args!(
+            "\n{} of {all} columns are shown: --columns chooses others, --json shows all.",
+            columns.len()
+        ));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Returns the table of the integration's model called `name`.
 async fn model(client: &Client, integration: &str, name: &str) -> anyhow::Result<ModelTable> {
     let functions = client.functions(integration).await?;
-    let tables: Vec<ModelTable> = functions
-        .into_iter()
-        .filter_map(|function| function.table)
+    let tables: Vec<&ModelTable> = functions
+        .iter()
+        .filter_map(|function| function.table.as_ref())
         .collect();
-    let known = tables.iter().map(|table| table.plural.as_str());
+    let known: Vec<&str> = tables.iter().map(|table| table.plural.as_str()).collect();
     let found = tables.iter().find(|table| table.plural == name);
     found
-        .cloned()
-        .ok_or_else(|| resolve::unknown("model", integration, name, known))
+        .map(|table| (*table).clone())
+        .ok_or_else(|| resolve::unknown("model", integration, name, &known))
 }
 
-fn bounds(model: &ModelTable, options: &Records) -> anyhow::Result<Vec<(String, String)>> {
-    let mut bounds = Vec::new();
+/// Returns the query parameters of --after and --before.
+fn times(model: &ModelTable, options: &Records) -> anyhow::Result<Vec<(String, String)>> {
+    let mut times = Vec::new();
     for (bound, time) in [("after", &options.after), ("before", &options.before)] {
         if let Some(time) = time {
             let column = model
                 .newest_by
                 .first()
                 .context("this model is not ordered by a time: leave out --after and --before")?;
-            bounds.push((format!("{column}_{bound}"), time.clone()));
+            times.push((format!("{column}_{bound}"), time.clone()));
         }
     }
-    Ok(bounds)
+    Ok(times)
 }
 
 /// Fails if the table does not have one of these columns.
 fn check_columns(model: &ModelTable, wanted: &[String]) -> anyhow::Result<()> {
-    let known = || {
-        model
-            .columns
-            .iter()
-            .map(|column| column.name.as_str())
-            .chain(["_extra"])
-    };
-    for name in wanted {
-        anyhow::ensure!(
-            known().any(|known| known == name),
-            "{} have no column {name:?}{}\n  they have: {}",
-            model.plural,
-            suggest::question(name, known()),
-            known().collect::<Vec<_>>().join(", ")
-        );
+    let columns = model.columns.iter().map(|column| column.name.as_str());
+    let known: Vec<&str> = columns.chain(["_extra"]).collect();
+    match wanted.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => {
+            let problem = format!("{} have no column", model.plural);
+            Err(suggest::unknown(&problem, name, "they have", &known))
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Reads pages until there are as many records as wanted, or no more.
-async fn pages(client: &Client, options: &Records, query: &[(String, String)]) -> anyhow::Result<Vec<Json>> {
+async fn pages(client: &Client, options: &Records, query: &[(&str, &str)]) -> anyhow::Result<Vec<Json>> {
     let wanted = options.limit.unwrap_or(DEFAULT_LIMIT);
     let mut rows: Vec<Json> = Vec::new();
     let mut cursor: Option<String> = None;
     while rows.len() < wanted {
         let limit = (wanted - rows.len()).min(PAGE).to_string();
-        let mut all = borrowed(query);
+        let mut all = query.to_vec();
         all.push(("limit", &limit));
         all.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let mut page = client.get(&[&options.integration, &options.model], &all).await?;
@@ -130,17 +116,10 @@ async fn pages(client: &Client, options: &Records, query: &[(String, String)]) -
     Ok(rows)
 }
 
-fn borrowed(query: &[(String, String)]) -> Vec<(&str, &str)> {
-    query
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect()
-}
-
 /// Writes the API's stream as it arrives.
-async fn stream(client: &Client, options: &Records, query: &[(String, String)]) -> anyhow::Result<()> {
+async fn stream(client: &Client, options: &Records, query: &[(&str, &str)]) -> anyhow::Result<()> {
     let limit = options.limit.map(|limit| limit.to_string());
-    let mut all = borrowed(query);
+    let mut all = query.to_vec();
     all.extend(limit.as_deref().map(|limit| ("limit", limit)));
     let accept = if options.csv {
         "text/csv"

@@ -1,14 +1,12 @@
 //! `serve` and `worker`: run until a signal stops them.
 
-use std::process::ExitCode;
-
 use crate::config::{self, Config};
 use crate::lifecycle::Lifecycle;
 use crate::wiring::{self, Migrate};
 use crate::{cli, server};
 
 /// Runs the API and, unless the options say otherwise, a worker.
-pub(crate) async fn serve(mut config: Config, options: &cli::Serve) -> anyhow::Result<ExitCode> {
+pub(crate) async fn serve(mut config: Config, options: &cli::Serve) -> anyhow::Result<()> {
     if let Some(port) = options.port {
         config.listen = config.listen.with_port(port);
     }
@@ -29,18 +27,18 @@ pub(crate) async fn serve(mut config: Config, options: &cli::Serve) -> anyhow::R
     tracing::info!(url, database = %config.database.url, worker = !options.no_worker, "ready");
     let ended = lifecycle.run().await;
     gateway.close().await;
-    ended.map(|()| ExitCode::SUCCESS)
+    ended
 }
 
 /// Runs a worker without the API.
-pub(crate) async fn work(config: &Config, options: &cli::Worker) -> anyhow::Result<ExitCode> {
+pub(crate) async fn work(config: &Config, options: &cli::Worker) -> anyhow::Result<()> {
     let gateway = wiring::gateway("worker", config, migrate(options.no_migrate)).await?;
     let mut lifecycle = Lifecycle::new(wiring::drain(config))?;
     server::spawn_worker(&mut lifecycle, config, &gateway);
     tracing::info!(database = %config.database.url, "ready");
     let ended = lifecycle.run().await;
     gateway.close().await;
-    ended.map(|()| ExitCode::SUCCESS)
+    ended
 }
 
 fn migrate(no: bool) -> Migrate {

@@ -1,18 +1,15 @@
 //! `version`: prints the version.
 
-use std::process::ExitCode;
-
 use serde_json::json;
 
 use crate::{cli, output};
 
 /// Prints the version of this program.
-pub(crate) fn run(options: cli::Json) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: cli::Json) -> anyhow::Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     if options.json {
-        output::json(&json!({ "version": version }))?;
+        output::json(&json!({ "version": version }))
     } else {
-        output::line(format_args!("trunkline {version}"))?;
+        output::line(format_args!("trunkline {version}"))
     }
-    Ok(ExitCode::SUCCESS)
 }

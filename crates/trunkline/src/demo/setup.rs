@@ -29,9 +29,10 @@ pub(super) struct Setup {
     pub(super) client: Client,
     pub(super) url: String,
     pub(super) key: SecretString,
+    /// The SQLite file.
+    pub(super) database: PathBuf,
     lifecycle: Lifecycle,
     gateway: Arc<Gateway>,
-    folder: PathBuf,
     /// Removes the folder when it is dropped, unless the user wants to keep it.
     temporary: Option<TempDir>,
 }
@@ -40,6 +41,7 @@ impl Setup {
     /// Starts everything.
     pub(super) async fn start(options: &Demo, environment: &Environment) -> anyhow::Result<Self> {
         let (folder, temporary) = create_folder(options.keep.as_deref())?;
+        let database = folder.join(DATABASE);
         let simulator = Simulator::start(SimConfig {
             messages: options.messages,
             history_days: HISTORY_DAYS,
@@ -48,7 +50,7 @@ impl Setup {
         let listener = listen(options.port)?;
         let url = format!("http://{}", listener.local_addr()?);
         let key = api_key::generate(&wiring::FIRST_ENVIRONMENT.parse::<EnvironmentName>()?);
-        let config = configure(&listener, &folder, &simulator, &key)?;
+        let config = configure(&listener, &database, &simulator, &key)?;
         telemetry::start(&config.log, environment)?;
 
         let gateway = wiring::gateway(COMMAND, &config, Migrate::Yes).await?;
@@ -62,16 +64,11 @@ impl Setup {
             client,
             url,
             key,
+            database,
             lifecycle,
             gateway,
-            folder,
             temporary,
         })
-    }
-
-    /// Returns the path of the SQLite file.
-    pub(super) fn database(&self) -> PathBuf {
-        self.folder.join(DATABASE)
     }
 
     /// Runs until the user stops it.
@@ -124,11 +121,10 @@ fn listen(port: Option<u16>) -> anyhow::Result<TcpListener> {
 
 fn configure(
     listener: &TcpListener,
-    folder: &Path,
+    database: &Path,
     simulator: &Simulator,
     key: &SecretString,
 ) -> anyhow::Result<Config> {
-    let database = folder.join(DATABASE);
     let database = database
         .to_str()
         .context("the folder's name is not Unicode: choose another folder")?;

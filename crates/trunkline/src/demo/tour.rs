@@ -29,17 +29,16 @@ pub(super) async fn show(setup: &Setup) -> anyhow::Result<bool> {
 
     let wanted = setup.simulator.live_count();
     let runs = sync(setup, wanted).await?;
-    let (added, pages) = runs.iter().fold((0, 0), |(added, pages), run| {
-        (added + run.added, pages + run.pages)
-    });
+    let [added, pages] = ["added", "pages"].map(|name| runs.iter().map(|run| run.count(name)).sum::<u64>());
     let took: Duration = runs.iter().filter_map(Run::took).sum();
-    let rate = table::count(progress::rate(added, took));
-    let (added, pages) = (table::count(added), table::count(pages));
     step(
         "Synced",
         &format!(
-            "{added} rows in {:.1} s: {rate} a second, from {pages} pages",
-            took.as_secs_f64()
+            "{} rows in {:.1} s: {} a second, from {} pages",
+            table::count(added),
+            took.as_secs_f64(),
+            table::count(progress::rate(added, took)),
+            table::count(pages)
         ),
     )?;
 
@@ -59,7 +58,7 @@ pub(super) async fn show(setup: &Setup) -> anyhow::Result<bool> {
     Ok(complete)
 }
 
-fn step(what: &str, result: &str) -> std::io::Result<()> {
+fn step(what: &str, result: &str) -> anyhow::Result<()> {
     output::line(format_args!("  ✓ {what:<10} {result}"))
 }
 
@@ -71,15 +70,9 @@ async fn connect(setup: &Setup) -> anyhow::Result<()> {
         "apiKeySid": known.standard_key_sid,
         "apiKeySecret": known.standard_key_secret,
     });
-    let response = setup.client.post(&[INTEGRATION, "connect"], &body).await?;
-    step(
-        "Connected",
-        &format!(
-            "POST /{INTEGRATION}/connect: {}",
-            response::text(&response, "/message")
-        ),
-    )?;
-    Ok(())
+    let response = setup.client.post(&[INTEGRATION, "connect"], &body, &[]).await?;
+    let message = response::text(&response, "/message");
+    step("Connected", &format!("POST /{INTEGRATION}/connect: {message}"))
 }
 
 /// Follows runs until the table has `wanted` rows, and returns them. The first run reads by date. The next follows immediately, and reads the
@@ -93,7 +86,7 @@ async fn sync(setup: &Setup, wanted: u64) -> anyhow::Result<Vec<Run>> {
         let active: Vec<String> = runs
             .iter()
             .filter(|run| !run.has_ended())
-            .map(|run| run.id.clone())
+            .map(|run| run.field("id"))
             .collect();
         if !active.is_empty() {
             progress::follow(&setup.client, &active, Some(wanted)).await?;
@@ -151,7 +144,7 @@ async fn show_newest(setup: &Setup) -> anyhow::Result<()> {
         "\nThe newest ten, from GET /{INTEGRATION}/{MODEL}:\n"
     ))?;
     let columns = record_table::choose_columns(&model, rows, terminal::width().unwrap_or(WIDTH));
-    Ok(record_table::table(&model, &columns, rows).print("")?)
+    record_table::table(&model, &columns, rows).print("")
 }
 
 /// Commands for another terminal.
@@ -160,11 +153,7 @@ pub(super) fn what_next(setup: &Setup) -> anyhow::Result<()> {
     let program = std::env::args()
         .next()
         .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
-    let (url, key, database) = (
-        &setup.url,
-        setup.key.expose_secret(),
-        setup.database().display().to_string(),
-    );
+    let (url, key, database) = (&setup.url, setup.key.expose_secret(), setup.database.display());
     output::text(&format!(
         "
 Try next, in another terminal:
@@ -182,6 +171,5 @@ Try next, in another terminal:
   {program} records {INTEGRATION} {MODEL} --connection-id {CONNECTION} --filter direction=inbound
   {program} records {INTEGRATION} {MODEL} --connection-id {CONNECTION} --csv > {MODEL}.csv
 "
-    ))?;
-    Ok(())
+    ))
 }

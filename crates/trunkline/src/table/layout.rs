@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use domain::Timestamp;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::{Column, GAP, Ids, Kind, Table};
-use crate::output;
+use super::{Column, GAP, Kind, Table, count, short_length};
+use crate::{output, when};
 
 /// A column is not cut or wrapped to less than this as long as another column can be omitted.
 const COMFORTABLE: usize = 24;
@@ -106,31 +106,28 @@ impl Table {
 
     /// Returns the columns that are not empty or must be shown, with whole ids if everything fits into `width` that way.
     fn columns_in(&self, width: usize, now: Timestamp) -> Vec<Fitted<'_>> {
-        let measured = |ids: Ids| -> Vec<Fitted<'_>> {
+        let measured = |short_ids: bool| -> Vec<Fitted<'_>> {
             let columns = self.columns.iter().enumerate();
             columns
-                .map(|(index, column)| self.measured(index, column, ids, now))
+                .map(|(index, column)| self.measured(index, column, short_ids, now))
                 .filter(|fitted| !fitted.is_empty() || (fitted.column.rank == 0 && !fitted.is_below()))
                 .collect()
         };
-        let whole = measured(Ids::Whole);
+        let whole = measured(false);
         if total(&whole, usize::MAX) <= width {
             whole
         } else {
-            measured(Ids::Short)
+            measured(true)
         }
     }
 
-    fn measured<'a>(&'a self, index: usize, column: &'a Column, ids: Ids, now: Timestamp) -> Fitted<'a> {
-        let texts: Vec<String> = self
+    fn measured<'a>(&'a self, index: usize, column: &'a Column, short_ids: bool, now: Timestamp) -> Fitted<'a> {
+        let values: Vec<&str> = self
             .rows
             .iter()
-            .map(|row| {
-                row.get(index)
-                    .map(|cell| cell.shown(ids, now))
-                    .unwrap_or_default()
-            })
+            .map(|row| row.get(index).map(String::as_str).unwrap_or_default())
             .collect();
+        let texts = shown(column.kind, &values, short_ids, now);
         let title = if self.heading {
             column.name.replace('_', " ").to_uppercase()
         } else {
@@ -146,6 +143,24 @@ impl Table {
             width: wanted,
         }
     }
+}
+
+/// Returns the texts of a column's values for a terminal.
+fn shown(kind: Kind, values: &[&str], short_ids: bool, now: Timestamp) -> Vec<String> {
+    let is_id = |value: &&str| kind.least(value).is_some();
+    let least = values.iter().find_map(|value| kind.least(value));
+    let length = least.filter(|_| short_ids);
+    let length = length.map(|least| short_length(values.iter().copied().filter(is_id), least));
+    let text = |value: &&str| match (kind, length) {
+        (_, Some(length)) if is_id(value) => value.chars().take(length).collect(),
+        (Kind::Count, _) => value.parse().map_or_else(|_| (*value).to_owned(), count),
+        (Kind::Ago, _) => when::relative(value, now),
+        (Kind::Time, _) => when::absolute(value),
+        _ => (*value).to_owned(),
+    };
+    // A value must not break a line or control the terminal.
+    let plain = |text: String| text.replace(char::is_control, " ");
+    values.iter().map(text).map(plain).collect()
 }
 
 fn total(columns: &[Fitted<'_>], least: usize) -> usize {
@@ -179,7 +194,7 @@ fn line(columns: &[Fitted<'_>], cells: Vec<String>) -> String {
             text.push_str(&" ".repeat(GAP));
         }
         let blanks = " ".repeat(fitted.width.saturating_sub(cell.width()));
-        if fitted.column.kind == Kind::Number {
+        if matches!(fitted.column.kind, Kind::Number | Kind::Count) {
             text.push_str(&blanks);
             text.push_str(&cell);
         } else {
@@ -198,9 +213,9 @@ fn wrapped(columns: &[Fitted<'_>], row: usize) -> Vec<String> {
         .map(|fitted| {
             let text = fitted.text(row);
             match fitted.column.kind {
-                Kind::Word | Kind::Number | Kind::Below => vec![text.to_owned()],
                 Kind::Line => vec![cut(text, fitted.width)],
                 Kind::Prose => broken(text, fitted.width),
+                _ => vec![text.to_owned()],
             }
         })
         .collect();
@@ -268,7 +283,6 @@ fn broken(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Cell;
 
     fn fitted(table: &Table, width: usize) -> String {
         table.fitted(width, false, Timestamp::from_micros(0)).text
@@ -281,9 +295,9 @@ mod tests {
             Column::new("new_rows", Kind::Number),
             Column::new("error", Kind::Prose).rank(1),
         ]);
-        table.row(["run_0198f0c8a2b3", "acme-messages", "1", ""].map(Cell::from));
+        table.row(["run_0198f0c8a2b3", "acme-messages", "1", ""]);
         let error = "the provider is slow and nothing came of it";
-        table.row(["run_0198f0c8a2b4", "acme-messages", "23", error].map(Cell::from));
+        table.row(["run_0198f0c8a2b4", "acme-messages", "23", error]);
         table
     }
 
@@ -329,37 +343,35 @@ mod tests {
     #[test]
     fn a_text_without_room_is_put_below_its_row_and_an_id_is_short_only_then() {
         let mut table = Table::new([
-            Column::new("run", Kind::Word),
+            Column::new("connection", Kind::Connection),
             Column::new("state", Kind::Word),
             Column::new("pages", Kind::Number).rank(1),
             Column::new("error", Kind::Below),
             Column::new("note", Kind::Below),
         ]);
-        let id = |id: &str| Cell::Id {
-            whole: format!("run_{id}98f0c8a2b3"),
-            short: format!("run_{id}"),
-        };
-        table.row([id("01"), "ok".into(), 7.into(), "".into(), "".into()]);
         let error = "the provider is slow and nothing came of it";
-        table.row([id("02"), "failed".into(), 1.into(), error.into(), "".into()]);
+        table.row(["0198f0c8-e89b-12d3-a456-426614174000", "ok", "7", "", ""]);
+        table.row(["0298f0c8-e89b-12d3-a456-426614174000", "failed", "1", error, ""]);
+        table.row(["user-10", "ok", "1", "", ""]);
 
-        let wide = fitted(&table, 80);
+        let wide = fitted(&table, 100);
         assert!(
-            wide.contains(&format!("run_0298f0c8a2b3  failed      1  {error}\n")),
+            wide.contains(&format!("0298f0c8-e89b-12d3-a456-426614174000  failed      1  {error}\n")),
             "{wide}"
         );
         assert!(!wide.contains("NOTE"), "{wide}");
         assert_eq!(
             fitted(&table, 26),
-            "RUN     STATE   PAGES\n\
-             run_01  ok          7\n\
-             run_02  failed      1\n  \
+            "CONNECTION  STATE   PAGES\n\
+             0198f0c8    ok          7\n\
+             0298f0c8    failed      1\n  \
                the provider is slow and\n  \
-               nothing came of it\n"
+               nothing came of it\n\
+             user-10     ok          1\n"
         );
         let narrow = table.fitted(20, false, Timestamp::from_micros(0));
         assert_eq!(narrow.omitted, ["PAGES"]);
-        assert!(narrow.text.starts_with("RUN     STATE\n"), "{}", narrow.text);
+        assert!(narrow.text.starts_with("CONNECTION  STATE\n"), "{}", narrow.text);
     }
 
     #[test]

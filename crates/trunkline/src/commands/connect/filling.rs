@@ -10,7 +10,7 @@ use super::{field_names, questions};
 use crate::cli::Connect;
 use crate::client::{ConnectForm, ConnectForms, FormField};
 use crate::config::Environment;
-use crate::exit::UsageError;
+use crate::usage::UsageError;
 use crate::{output, suggest};
 
 /// The most bytes of a field that are read from a file. The gateway accepts less.
@@ -39,12 +39,8 @@ impl<'a> Filling<'a> {
         }
         let known = field_names(forms);
         if let Some(name) = given.keys().find(|name| !known.contains(&name.as_str())) {
-            anyhow::bail!(
-                "{} has no field {name:?}{}\n  its forms take: {}",
-                forms.display_name,
-                suggest::question(name, known.iter().copied()),
-                known.join(", ")
-            );
+            let problem = format!("{} has no field", forms.display_name);
+            return Err(suggest::unknown(&problem, name, "its forms take", &known));
         }
         let mut fields = forms.forms.iter().flat_map(|form| &form.fields);
         let on_command_line = |field: &&FormField| options.fields.iter().any(|(name, _)| *name == field.name);

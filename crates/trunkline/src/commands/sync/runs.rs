@@ -1,18 +1,13 @@
 //! `sync runs` and `sync run`: what runs did, and how far they are.
 
-use std::process::ExitCode;
-
 use domain::Clock;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::{incomplete, query};
 use crate::cli::Selection;
-use crate::client::{Client, Run, resolve, response};
-use crate::table::{self, Cell, Column, Kind, Table};
+use crate::client::{Client, Run, response};
+use crate::table::{self, Column, Kind, Table};
 use crate::{exit, output, progress, terminal, when};
-
-/// The least characters of a run's id that a list shows: the prefix and the time at which it was made.
-pub(super) const SHORT_ID: usize = 16;
 
 async fn get(client: &Client, query: &[(&str, &str)]) -> anyhow::Result<(Json, Vec<Run>)> {
     let response = client.get(&["sync", "runs"], query).await?;
@@ -30,9 +25,9 @@ pub(super) async fn watch(client: &Client, selection: &Selection) -> anyhow::Res
         ("connection_id", selection.connection_id.as_ref()),
     ];
     let (_, mut runs) = get(client, &query(filters)).await?;
-    let selected = |run: &Run| selection.syncs.is_empty() || selection.syncs.contains(&run.sync);
+    let selected = |run: &Run| selection.syncs.is_empty() || selection.syncs.contains(&run.field("sync"));
     runs.retain(|run| !run.has_ended() && selected(run));
-    let ids: Vec<String> = runs.into_iter().map(|run| run.id).collect();
+    let ids: Vec<String> = runs.iter().map(|run| run.field("id")).collect();
     progress::follow(client, &ids, None).await?;
     Ok(())
 }
@@ -41,72 +36,67 @@ pub(super) async fn watch(client: &Client, selection: &Selection) -> anyhow::Res
 pub(super) async fn list(client: &Client, query: &[(&str, &str)], as_json: bool) -> anyhow::Result<()> {
     let (response, runs) = get(client, query).await?;
     if as_json {
-        return Ok(output::json(&response)?);
+        return output::json(&response);
     }
     let mut table = Table::new([
-        Column::new("run", Kind::Word),
-        Column::new("connection", Kind::Word),
+        Column::new("run", Kind::Id),
+        Column::new("connection", Kind::Connection),
         Column::new("sync", Kind::Word),
         Column::new("state", Kind::Word),
-        Column::new("started", Kind::Word),
+        Column::new("started", Kind::Ago),
         Column::new("took", Kind::Number).rank(5),
-        Column::new("new", Kind::Number).rank(1),
-        Column::new("updated", Kind::Number).rank(2),
-        Column::new("deleted", Kind::Number).rank(3),
-        Column::new("checked", Kind::Number).rank(4),
-        Column::new("pages", Kind::Number).rank(7),
+        Column::new("new", Kind::Count).rank(1),
+        Column::new("updated", Kind::Count).rank(2),
+        Column::new("deleted", Kind::Count).rank(3),
+        Column::new("checked", Kind::Count).rank(4),
+        Column::new("pages", Kind::Count).rank(7),
         Column::new("trigger", Kind::Word).rank(6),
         Column::new("error", Kind::Below),
         Column::new("note", Kind::Below),
     ]);
-    let ids: Vec<String> = runs.iter().map(|run| run.id.clone()).collect();
-    let connections: Vec<String> = runs.iter().map(|run| run.connection_id.clone()).collect();
-    let names = table::shortened(&ids, SHORT_ID)
-        .into_iter()
-        .zip(resolve::shown_names(&connections));
-    for ((id, connection), run) in names.zip(&runs) {
-        let started = run.started_at.as_ref().unwrap_or(&run.created_at);
+    for run in &runs {
+        let field = |name| run.field(name);
+        let started = Some(field("started_at")).filter(|time| !time.is_empty());
         table.row([
-            id,
-            connection,
-            run.sync.clone().into(),
-            run.state().into(),
-            Cell::Ago(started.clone()),
-            duration(run).into(),
-            run.added.into(),
-            run.updated.into(),
-            run.deleted.into(),
-            run.checked().into(),
-            run.pages.into(),
-            run.trigger.clone().into(),
-            run.error_text().into(),
-            notes(run).into(),
+            field("id"),
+            field("connection_id"),
+            field("sync"),
+            run.state().to_owned(),
+            started.unwrap_or_else(|| field("created_at")),
+            duration(run),
+            field("added"),
+            field("updated"),
+            field("deleted"),
+            run.checked().to_string(),
+            field("pages"),
+            field("trigger"),
+            run.error_text(),
+            notes(run),
         ]);
     }
-    Ok(table.print("There are no runs yet.")?)
+    table.print("There are no runs yet.")
 }
 
 /// Shows one run. With `watch`, its progress until it ends, which then decides the exit status.
-pub(super) async fn show(client: &Client, id: &str, watch: bool, as_json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn show(client: &Client, id: &str, watch: bool, as_json: bool) -> anyhow::Result<()> {
     let id = client.run_id(id).await?;
     if watch {
         progress::follow(client, std::slice::from_ref(&id), None).await?;
     }
     let run = client.run(&id).await?;
     if as_json {
-        // The whole response, including fields that this version does not know.
-        output::json(&client.get(&["sync", "runs", &id], &[]).await?)?;
+        output::json(&json!({ "run": run.json() }))?;
     } else {
         details(&run).print("")?;
     }
-    Ok(exit::status(!watch || run.has_succeeded()))
+    exit::unless(!watch || run.has_succeeded())
 }
 
 fn details(run: &Run) -> Table {
     let (now, people) = (Clock::system().now(), terminal::is_terminal());
-    let time = |text: &Option<String>| {
-        let text = text.clone().unwrap_or_default();
-        if people { when::both(&text, now) } else { text }
+    let time = |name| {
+        let time = run.field(name);
+        if people { when::both(&time, now) } else { time }
     };
     let count = |number: u64| {
         if people {
@@ -116,37 +106,46 @@ fn details(run: &Run) -> Table {
         }
     };
     let mut table = Table::details();
-    table.detail("run", &run.id);
-    table.detail("integration", &run.provider_config_key);
-    table.detail("connection", &run.connection_id);
-    table.detail("sync", &run.sync);
-    table.detail("state", run.state());
-    table.detail("kind", run.kind.clone().unwrap_or_default());
-    table.detail("trigger", &run.trigger);
-    table.detail("started", time(&run.started_at));
-    table.detail("ended", time(&run.finished_at));
-    table.detail("took", duration(run));
-    table.detail("pages", count(run.pages));
-    table.detail("new", count(run.added));
-    table.detail("updated", count(run.updated));
-    table.detail("deleted", count(run.deleted));
-    table.detail("checked", count(run.checked()));
-    if run.skipped > 0 {
-        table.detail("unreadable", count(run.skipped));
+    for (title, name) in [
+        ("run", "id"),
+        ("integration", "provider_config_key"),
+        ("connection", "connection_id"),
+        ("sync", "sync"),
+    ] {
+        table.detail(title, run.field(name));
     }
-    table.detail("incomplete", run.incomplete.clone().unwrap_or_default());
-    table.detail("misfits", run.misfits().unwrap_or_default());
+    table.detail("state", run.state());
+    table.detail("kind", run.field("kind"));
+    table.detail("trigger", run.field("trigger"));
+    table.detail("started", time("started_at"));
+    table.detail("ended", time("finished_at"));
+    table.detail("took", duration(run));
+    for (title, name) in [
+        ("pages", "pages"),
+        ("new", "added"),
+        ("updated", "updated"),
+        ("deleted", "deleted"),
+    ] {
+        table.detail(title, count(run.count(name)));
+    }
+    table.detail("checked", count(run.checked()));
+    if run.count("skipped") > 0 {
+        table.detail("unreadable", count(run.count("skipped")));
+    }
+    table.detail("incomplete", run.field("incomplete"));
+    table.detail("misfits", run.misfits());
     table.detail("error", run.error_text());
     table
 }
 
 /// Returns the warnings of a run: an incomplete list, and values that did not fit.
 fn notes(run: &Run) -> String {
-    let misfits = run
-        .misfits()
-        .map(|misfits| format!("values that did not fit their column are in _extra: {misfits}"));
-    let incomplete = run.incomplete.as_deref().map(incomplete);
-    let notes: Vec<String> = incomplete.into_iter().chain(misfits).collect();
+    let misfits = match run.misfits().as_str() {
+        "" => String::new(),
+        misfits => format!("values that did not fit their column are in _extra: {misfits}"),
+    };
+    let mut notes = vec![incomplete(&run.field("incomplete")), misfits];
+    notes.retain(|note| !note.is_empty());
     notes.join("; ")
 }
 
@@ -161,13 +160,13 @@ fn duration(run: &Run) -> String {
 
 /// Returns how a run ended, in a line.
 pub(super) fn sentence(run: &Run) -> String {
-    let what = format!("{} of {}: {}", run.sync, run.connection_id, run.state());
+    let what = format!("{} of {}: {}", run.field("sync"), run.field("connection_id"), run.state());
     let ended = match run.error_text().as_str() {
         "" => format!("{what} in {}: {}", run.duration(), run.summary()),
         error => format!("{what}: {error}"),
     };
-    match &run.incomplete {
-        Some(reason) => format!("{ended}; {}", incomplete(reason)),
-        None => ended,
+    match incomplete(&run.field("incomplete")).as_str() {
+        "" => ended,
+        incomplete => format!("{ended}; {incomplete}"),
     }
 }

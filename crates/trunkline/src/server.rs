@@ -27,7 +27,7 @@ pub(crate) fn spawn_api(
     let options = ApiOptions {
         public_url: text(&config.public_url),
         connect_url: text(&config.connect_url),
-        drain: wiring::drain(config),
+        drain: wiring::drain_timeout(config),
         ..ApiOptions::default()
     };
     let mut server = api::serve(gateway, listener, options).context("cannot serve the API")?;

@@ -29,8 +29,8 @@ pub(crate) enum Migrate {
     No,
 }
 
-/// Loads the configured providers. Fails if a setting names another one.
-pub(crate) fn load_providers(config: &Config) -> Result<Registry, UsageError> {
+/// Loads the configured providers. Fails if a setting names an unknown provider.
+pub(crate) fn load_registry(config: &Config) -> Result<Registry, UsageError> {
     let folder = config.integrations_dir.as_deref();
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         let problem = format!(
@@ -52,8 +52,8 @@ pub(crate) fn load_providers(config: &Config) -> Result<Registry, UsageError> {
 }
 
 /// Loads the configured providers, and logs warnings about them.
-pub(crate) fn registry(config: &Config) -> Result<Registry, UsageError> {
-    let registry = load_providers(config)?;
+pub(crate) fn load_registry_and_log(config: &Config) -> Result<Registry, UsageError> {
+    let registry = load_registry(config)?;
     for problem in registry.warnings() {
         tracing::warn!("{problem}");
     }
@@ -79,13 +79,13 @@ pub(crate) fn not_served(registry: &Registry) -> BTreeMap<&str, usize> {
 /// The kind of a process that runs one command.
 pub(crate) const COMMAND: &str = "command";
 
-/// Opens the database. `kind` is the kind of this process, as PostgreSQL shows it.
+/// Opens the database. `kind` (`serve`, `worker` or [`COMMAND`]) is a part of the application name that PostgreSQL shows.
 pub(crate) async fn store(kind: &str, config: &Config) -> anyhow::Result<Store> {
-    let set = &config.database;
+    let settings = &config.database;
     let options = StoreOptions {
-        readers: set.connections.get(),
-        timeout: Duration::from_secs(set.timeout_seconds.get()),
-        pooler: set.pooler,
+        readers: settings.connections.get(),
+        timeout: Duration::from_secs(settings.timeout_seconds.get()),
+        pooler: settings.pooler,
         application_name: format!("trunkline {kind} {}", process_name()),
     };
     let url = &config.database.url;
@@ -99,8 +99,8 @@ pub(crate) async fn store(kind: &str, config: &Config) -> anyhow::Result<Store> 
 
 /// Fails if there is no database yet. Call it first, since opening SQLite's file would create it.
 ///
-/// Only `serve`, `worker` and `migrate` create a database. Any other command in the wrong folder must leave no trace.
-pub(crate) fn must_exist(config: &Config) -> Result<(), UsageError> {
+/// Only `serve`, `worker`, `migrate` and `demo` create a database. Any other command in the wrong folder must leave no trace.
+pub(crate) fn require_database(config: &Config) -> Result<(), UsageError> {
     match config.database.url.sqlite_path() {
         Some(path) if !path.is_file() => Err(UsageError(format!(
             "there is no database here: {} does not exist in {}\n  Run the command in the folder of the gateway's database, or name \
@@ -128,9 +128,9 @@ fn process_name() -> String {
 /// Opens the configured gateway for a process of this kind: `serve`, `worker` or [`COMMAND`].
 pub(crate) async fn gateway(kind: &str, config: &Config, migrate: Migrate) -> anyhow::Result<Arc<Gateway>> {
     if migrate == Migrate::No {
-        must_exist(config)?;
+        require_database(config)?;
     }
-    let registry = registry(config)?;
+    let registry = load_registry_and_log(config)?;
     let upstream = Upstream::new(upstream_options(config, &registry)?, Clock::system())?;
     let store = store(kind, config).await?;
     match migrate {
@@ -139,7 +139,7 @@ pub(crate) async fn gateway(kind: &str, config: &Config, migrate: Migrate) -> an
                 tracing::info!(migration = name, "brought the tables up to date");
             }
         }
-        Migrate::No => must_be_migrated(&store).await?,
+        Migrate::No => require_current_tables(&store).await?,
     }
     if kind != COMMAND {
         if store.dialect() == Dialect::Sqlite {
@@ -147,7 +147,7 @@ pub(crate) async fn gateway(kind: &str, config: &Config, migrate: Migrate) -> an
         }
         warn_of_few_connections(config, &store).await?;
     }
-    let keys = keys(config)?;
+    let keys = encryption_keys(config)?;
     Ok(Gateway::start(GatewayParts {
         store,
         registry,
@@ -159,7 +159,7 @@ pub(crate) async fn gateway(kind: &str, config: &Config, migrate: Migrate) -> an
 }
 
 /// Fails if the tables are not up to date.
-pub(crate) async fn must_be_migrated(store: &Store) -> anyhow::Result<()> {
+pub(crate) async fn require_current_tables(store: &Store) -> anyhow::Result<()> {
     let pending = store.pending_migrations().await?;
     anyhow::ensure!(
         pending.is_empty(),
@@ -169,7 +169,7 @@ pub(crate) async fn must_be_migrated(store: &Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Warns at the start if PostgreSQL may run out of connections, since a process without one fails at the worst moment.
+/// Warns at the start if PostgreSQL may run out of connections. Later, a process that gets none would fail during its work.
 async fn warn_of_few_connections(config: &Config, store: &Store) -> anyhow::Result<()> {
     let Some((connections, processes)) = store.connection_budget().await? else {
         return Ok(());
@@ -182,14 +182,14 @@ async fn warn_of_few_connections(config: &Config, store: &Store) -> anyhow::Resu
             each,
             connections,
             "{processes} processes may open {wanted} connections, and PostgreSQL takes {connections}: raise max_connections, lower \
-             database.connections, or put a pooler between"
+             database.connections, or use a connection pooler such as PgBouncer"
         );
     }
     Ok(())
 }
 
 /// Fails if the configured API key could be guessed. Call it before anything is created.
-pub(crate) fn check_secret_key(config: &Config) -> Result<(), UsageError> {
+pub(crate) fn check_api_key(config: &Config) -> Result<(), UsageError> {
     let Some(secret) = &config.secret_key else {
         return Ok(());
     };
@@ -200,14 +200,14 @@ pub(crate) fn check_secret_key(config: &Config) -> Result<(), UsageError> {
 }
 
 /// Makes sure that there is an environment with an API key. Returns the key if it is new.
-pub(crate) async fn first_key(gateway: &Gateway, config: &Config) -> anyhow::Result<Option<SecretString>> {
+pub(crate) async fn first_api_key(gateway: &Gateway, config: &Config) -> anyhow::Result<Option<SecretString>> {
     let environment: EnvironmentName = FIRST_ENVIRONMENT.parse()?;
     let made = api_keys::bootstrap(gateway, &environment, config.secret_key.clone()).await?;
     Ok(made.map(|key| key.secret))
 }
 
 /// Shows a new API key; not in the log, which is kept and which others read.
-pub(crate) fn show_key(secret: &SecretString) {
+pub(crate) fn show_api_key(secret: &SecretString) {
     output::verbatim_note(format_args!(
         "\nThe API key of environment {FIRST_ENVIRONMENT}, shown this once:\n\n  TRUNKLINE_SECRET_KEY={}\n\n\
          Only its hash is stored, so it cannot be shown again. Keep it where your app\n\
@@ -217,15 +217,15 @@ pub(crate) fn show_key(secret: &SecretString) {
 }
 
 /// Returns the encryption keys: from the configuration, else from a file next to SQLite's file.
-pub(crate) fn keys(config: &Config) -> anyhow::Result<KeySource> {
+pub(crate) fn encryption_keys(config: &Config) -> anyhow::Result<KeySource> {
     if let Some(given) = &config.encryption_key {
-        return Ok(KeySource::Given(given_keys(given)?));
+        return Ok(KeySource::Given(parse_encryption_keys(given)?));
     }
-    Ok(KeySource::File(key_file(config)?))
+    Ok(KeySource::File(encryption_key_file(config)?))
 }
 
 /// Returns the file of the encryption keys, which is used if the configuration has none.
-pub(crate) fn key_file(config: &Config) -> Result<KeyFile, UsageError> {
+pub(crate) fn encryption_key_file(config: &Config) -> Result<KeyFile, UsageError> {
     let Some(database) = config.database.url.sqlite_path() else {
         return Err(UsageError(format!(
             "with PostgreSQL the encryption key must be set, so that all processes share it: set {}. `trunkline key generate` \
@@ -239,7 +239,7 @@ pub(crate) fn key_file(config: &Config) -> Result<KeyFile, UsageError> {
 }
 
 /// Parses encryption keys separated by commas. The first encrypts, all decrypt.
-fn given_keys(given: &SecretString) -> anyhow::Result<KeyRing> {
+fn parse_encryption_keys(given: &SecretString) -> anyhow::Result<KeyRing> {
     let parse = |key| SecretKey::from_base64(key).map_err(|error| unusable("encryption_key", error));
     let mut keys = given.expose_secret().split(',').map(parse);
     let current = keys.next().context("`encryption_key` is empty")??;
@@ -247,17 +247,17 @@ fn given_keys(given: &SecretString) -> anyhow::Result<KeyRing> {
 }
 
 fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOptions, UsageError> {
-    let set = &config.upstream;
+    let settings = &config.upstream;
     let mut options = UpstreamOptions {
-        allow_private_addresses: set.allow_private_addresses,
-        connect_timeout: Duration::from_secs(set.connect_timeout_seconds.get()),
-        request_timeout: Duration::from_secs(set.request_timeout_seconds.get()),
-        deadline: Duration::from_secs(set.deadline_seconds.get()),
-        list_check: Duration::from_secs(set.list_check_seconds.get()),
-        max_attempts: set.max_attempts.get(),
-        max_wait: Duration::from_secs(set.max_wait_seconds.get()),
-        max_body: set.max_body_mb.get().saturating_mul(1 << 20),
-        memory: set.memory_mb.get().saturating_mul(1 << 20),
+        allow_private_addresses: settings.allow_private_addresses,
+        connect_timeout: Duration::from_secs(settings.connect_timeout_seconds.get()),
+        request_timeout: Duration::from_secs(settings.request_timeout_seconds.get()),
+        deadline: Duration::from_secs(settings.deadline_seconds.get()),
+        list_check: Duration::from_secs(settings.list_check_seconds.get()),
+        max_attempts: settings.max_attempts.get(),
+        max_wait: Duration::from_secs(settings.max_wait_seconds.get()),
+        max_body: settings.max_body_mb.get().saturating_mul(1 << 20),
+        memory: settings.memory_mb.get().saturating_mul(1 << 20),
         ..UpstreamOptions::default()
     };
     for (name, provider) in &config.providers {
@@ -272,7 +272,7 @@ fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOpti
     Ok(options)
 }
 
-/// Returns the provider that a setting means. In a variable, `-` is written `_`, and case is lost.
+/// Finds the provider that a setting names. An environment variable has `_` for `-`, and no case.
 fn provider_called(registry: &Registry, name: &str) -> Result<ProviderName, UsageError> {
     if let Some(known) = registry.get(name) {
         return Ok(known.name.clone());
@@ -298,19 +298,19 @@ fn provider_called(registry: &Registry, name: &str) -> Result<ProviderName, Usag
 
 /// Returns the configured settings of the worker.
 pub(crate) fn worker_options(config: &Config) -> WorkerOptions {
-    let set = &config.worker;
+    let settings = &config.worker;
     WorkerOptions {
-        concurrency: set.concurrency.get(),
-        lease: Duration::from_secs(set.lease_seconds.get()),
-        poll: Duration::from_millis(set.poll_ms.get()),
-        drain: drain(config),
-        keep_runs: Duration::from_secs(set.keep_runs_days.get() * 86_400),
+        concurrency: settings.concurrency.get(),
+        lease: Duration::from_secs(settings.lease_seconds.get()),
+        poll: Duration::from_millis(settings.poll_ms.get()),
+        drain: drain_timeout(config),
+        keep_runs: Duration::from_secs(settings.keep_runs_days.get() * 86_400),
         ..WorkerOptions::default()
     }
 }
 
 /// Returns how long work may take to stop at shutdown.
-pub(crate) fn drain(config: &Config) -> Duration {
+pub(crate) fn drain_timeout(config: &Config) -> Duration {
     Duration::from_secs(config.worker.drain_seconds.get())
 }
 

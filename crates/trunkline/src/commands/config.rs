@@ -10,7 +10,7 @@ use crate::{output, terminal, wiring};
 
 /// Prints the settings, or the names of their variables. An error about the providers that they name follows the listing.
 pub(crate) fn run(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<()> {
-    let providers = wiring::load_providers(&loaded.config);
+    let providers = wiring::load_registry(&loaded.config);
     if options.variables {
         return variables(&providers?);
     }

@@ -30,10 +30,9 @@ pub(crate) fn generate() -> anyhow::Result<()> {
 
 /// Encrypts all credentials with the current key. If there is a key file, it first gets a new key.
 pub(crate) async fn rotate(config: &Config) -> anyhow::Result<()> {
-    wiring::must_exist(config)?;
     let file = match &config.encryption_key {
         Some(_) => None,
-        None => Some(wiring::key_file(config)?),
+        None => Some(wiring::encryption_key_file(config)?),
     };
     let gateway = wiring::gateway(COMMAND, config, Migrate::No).await?;
     let key = encryption::rotate(&gateway).await?;
@@ -60,9 +59,9 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<()> {
 
 /// Deletes the data that lost keys encrypted, once the user confirms.
 pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<()> {
-    wiring::must_exist(config)?;
-    let (store, source) = (wiring::store(COMMAND, config).await?, wiring::keys(config)?);
-    wiring::must_be_migrated(&store).await?;
+    wiring::require_database(config)?;
+    let (store, source) = (wiring::store(COMMAND, config).await?, wiring::encryption_keys(config)?);
+    wiring::require_current_tables(&store).await?;
     let lost = LostKeys::find(&store, &source).await?;
     if lost.keys().is_empty() {
         return output::sentence(format_args!(

@@ -15,7 +15,7 @@ pub(crate) async fn list(config: &Config, server: bool, json: bool) -> anyhow::R
     if server {
         return list_of_gateway(&Client::new(config)?, json).await;
     }
-    let registry = wiring::registry(config)?;
+    let registry = wiring::load_registry_and_log(config)?;
     let providers: Vec<Json> = registry.iter().map(|provider| describe(provider)).collect();
     if json {
         return output::json(&providers.into());

@@ -52,7 +52,7 @@ pub(crate) const SETTINGS: &[Setting] = settings! {
     "secret_key" secret "An API key: the first of environment `dev`, and the one that commands use"
     "integrations_dir" optional "Folder of provider files that win over built-in ones"
     "public_url" optional "Where clients reach the API, for its OpenAPI document and first page"
-    "connect_url" optional "Where people connect from the link of a connect session; else /connect of the API"
+    "connect_url" optional "Where people connect from the link of a connect session; without it, responses contain no link"
     "api_url" optional "Where commands find the API; else the address in `listen`"
     "worker.concurrency" "16" "How many syncs a worker runs at once"
     "worker.lease_seconds" "60" "If a worker does not renew its lease for this long, another worker claims its syncs"

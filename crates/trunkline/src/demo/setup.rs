@@ -54,8 +54,8 @@ impl Setup {
         telemetry::start(&config.log, environment)?;
 
         let gateway = wiring::gateway(COMMAND, &config, Migrate::Yes).await?;
-        wiring::first_key(&gateway, &config).await?;
-        let mut lifecycle = Lifecycle::new(wiring::drain(&config))?;
+        wiring::first_api_key(&gateway, &config).await?;
+        let mut lifecycle = Lifecycle::new(wiring::drain_timeout(&config))?;
         server::spawn_api(&mut lifecycle, &config, Arc::clone(&gateway), listener)?;
         server::spawn_worker(&mut lifecycle, &config, &gateway);
         let client = Client::with_key(&url, key.clone())?;

@@ -14,7 +14,7 @@ use upstream::{Priority, Request, Response, Target};
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
 use crate::options::ListBounds;
-use crate::write_order::RequestMark;
+use crate::write_order::RequestPosition;
 use crate::writer::Writer;
 
 /// What all steps of a run share.
@@ -34,7 +34,7 @@ pub(crate) struct Context {
 /// A response of the provider, and when it was requested.
 pub(crate) struct Fetched {
     pub(crate) response: Response,
-    pub(crate) requested: RequestMark,
+    pub(crate) requested: RequestPosition,
 }
 
 impl Context {
@@ -103,7 +103,7 @@ impl Context {
 
     /// Requests a page, unless the run is to stop.
     pub(crate) async fn fetch(&self, request: Request) -> Result<Fetched, Failure> {
-        let requested = self.writer.request_mark().await?;
+        let requested = self.writer.request_position().await?;
         let response = self.send(request).await?;
         Ok(Fetched { response, requested })
     }

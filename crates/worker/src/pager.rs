@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use crate::context::{Context, Fetched};
 use crate::failure::Failure;
 use crate::page::{self, Page, PageError};
-use crate::writer::Write;
+use crate::writer::PageWrite;
 
 /// Bodies of this many bytes are parsed on a blocking thread, since parsing them would hold up other tasks.
 const LARGE: usize = 64 << 10;
@@ -25,7 +25,7 @@ pub(crate) fn key_hash(key: &str) -> u64 {
 /// A page of a list.
 pub(crate) struct ListPage {
     /// Its records, ready to be written. They are good, even if it is unknown what follows the page.
-    pub(crate) write: Write,
+    pub(crate) write: PageWrite,
     /// How many records the list has, if the response says so.
     pub(crate) total: Option<u64>,
     pub(crate) next: Result<NextPage, Failure>,
@@ -110,7 +110,7 @@ impl Pager {
         let Fetched { response, requested } = fetched;
         let page = parse(context, &response).await?;
         let next = self.advance(context, &response, &page);
-        let write = Write {
+        let write = PageWrite {
             requested,
             notes: RunNotes {
                 pages: 1,
@@ -121,7 +121,7 @@ impl Pager {
             // The records keep the body's share of the memory budget.
             memory: response.memory,
             records: page.records,
-            ..Write::default()
+            ..PageWrite::default()
         };
         let total = upstream::list_total(&context.declared.paginate, &page.envelope);
         Ok(ListPage { write, total, next })

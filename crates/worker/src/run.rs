@@ -18,13 +18,13 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::options::ListBounds;
 use crate::steps::{backfill, full_scan, lookback, recheck, undated};
-use crate::writer::Remainder;
+use crate::writer::FinalUpdate;
 
 /// How long to wait before storing a run's end again while the database is unavailable.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Does a claimed run and returns the sync to the queue. Returns whether the sync is due again immediately.
-pub(crate) async fn carry_out(
+pub(crate) async fn run_sync(
     gateway: Arc<Gateway>,
     claimed: Claimed,
     lease: Lease<Sync>,
@@ -36,8 +36,8 @@ pub(crate) async fn carry_out(
     let prepared = Context::prepare(&gateway, claimed, lease, bounds, stopping.child_token()).await;
     let outcome = match prepared {
         Ok(context) => {
-            let (outcome, remainder) = read_and_write(&Arc::new(context)).await;
-            ending.remainder = remainder;
+            let (outcome, final_update) = read_and_write(&Arc::new(context)).await;
+            ending.final_update = final_update;
             outcome
         }
         Err(failure) => Err(failure),
@@ -80,7 +80,7 @@ pub(crate) async fn carry_out(
 }
 
 /// Reads, then writes the buffered pages, whatever the outcome of the reading.
-async fn read_and_write(context: &Arc<Context>) -> (Outcome, Remainder) {
+async fn read_and_write(context: &Arc<Context>) -> (Outcome, FinalUpdate) {
     let outcome = match (read_if_authorized(context).await, context.writer.flush().await) {
         (Ok(then), flushed) => flushed.map(|()| then),
         (Err(_), Err(flushed)) if flushed.database_is_away() => Err(flushed),
@@ -90,7 +90,7 @@ async fn read_and_write(context: &Arc<Context>) -> (Outcome, Remainder) {
         }
         (failed, Ok(())) => failed,
     };
-    (outcome, context.writer.take_remainder())
+    (outcome, context.writer.take_final_update())
 }
 
 /// Reads, unless the provider refuses the credentials.

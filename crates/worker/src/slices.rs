@@ -21,7 +21,7 @@ use crate::context::{Context, Fetched};
 use crate::failure::Failure;
 use crate::pager::{ListPage, NextPage, Pager, key_hash};
 use crate::plan::{self, Range};
-use crate::writer::Write;
+use crate::writer::PageWrite;
 
 /// The stored kind of the rest of a whole list that one run could not read.
 pub(crate) const REST: &str = "rest";
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
             match next {
                 // The records are good, even if the link to the next page is not.
                 Err(failure) => {
-                    self.context.writer.commit(write).await?;
+                    self.context.writer.submit(write).await?;
                     return Err(failure);
                 }
                 Ok(NextPage::Limit { cursor, failure }) => {
@@ -236,7 +236,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Writes a page that is not the last. Cuts the slice if a reader is idle or the slice has proved long, and returns its new range.
-    async fn advance(&self, mut write: Write, cursor: String, pages: u64) -> Result<Option<Range>, Failure> {
+    async fn advance(&self, mut write: PageWrite, cursor: String, pages: u64) -> Result<Option<Range>, Failure> {
         let cut = self.cut(pages);
         let kept_and_lost = self.slice.range.zip(cut).map(|(range, at)| range.split_at(at));
         write.slice = self.slice.id.map(|id| SliceChange::Advance {
@@ -247,7 +247,7 @@ impl<'a> Reader<'a> {
         // The progress within this slice counts only once the slice is finished.
         write.notes.progress = self.slice.id.and_then(|_| self.queue.add_covered(Duration::ZERO));
         let lost = kept_and_lost.map(|(_, lost)| lost);
-        self.commit_with_parts(write, lost).await?;
+        self.submit_with_parts(write, lost).await?;
         Ok(kept_and_lost.map(|(kept, _)| kept).or(self.slice.range))
     }
 
@@ -263,7 +263,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Writes the last page of the slice. Returns the slice if it is compared and its end is proved.
-    async fn finish(mut self, write: Write, end: End) -> Result<Option<ReadSlice>, Failure> {
+    async fn finish(mut self, write: PageWrite, end: End) -> Result<Option<ReadSlice>, Failure> {
         match end {
             End::Unproved(Doubt::Cap { pages }) => {
                 self.slice.range = self.split_at_cap(write, pages).await?;
@@ -287,25 +287,25 @@ impl<'a> Reader<'a> {
     }
 
     /// Writes a page after which nothing of the slice is left to read.
-    async fn finish_whole(&self, write: Write) -> Result<(), Failure> {
+    async fn finish_whole(&self, write: PageWrite) -> Result<(), Failure> {
         let covered = self
             .slice
             .range
             .map_or(Duration::ZERO, |range| range.width(self.now));
         let mut write = self.with_end(write);
         write.notes.progress = self.slice.id.and_then(|_| self.queue.add_covered(covered));
-        self.context.writer.commit(write).await?;
+        self.context.writer.submit(write).await?;
         Ok(())
     }
 
     /// Adds to `write` that this slice has been read, if it is stored.
-    fn with_end(&self, mut write: Write) -> Write {
+    fn with_end(&self, mut write: PageWrite) -> PageWrite {
         write.slice = self.slice.id.map(|id| SliceChange::Done { id });
         write
     }
 
     /// Writes a page after which a later run continues, since this one has reached a limit.
-    async fn store_position(&self, mut write: Write, cursor: String, limit: &Failure) -> Result<(), Failure> {
+    async fn store_position(&self, mut write: PageWrite, cursor: String, limit: &Failure) -> Result<(), Failure> {
         let (next, from_at, to_at) = (Some(cursor), None, None);
         if let Some(id) = self.slice.id {
             write.slice = Some(SliceChange::Advance { id, next, from_at });
@@ -319,25 +319,25 @@ impl<'a> Reader<'a> {
                 next,
             });
         }
-        self.context.writer.commit(write).await?;
+        self.context.writer.submit(write).await?;
         Ok(())
     }
 
     /// Commits, and queues new slices of these ranges. They are stored if this slice is.
-    async fn commit_with_parts(
+    async fn submit_with_parts(
         &self,
-        mut write: Write,
+        mut write: PageWrite,
         parts: impl IntoIterator<Item = Range>,
     ) -> Result<(), Failure> {
         let parts = parts.into_iter();
         if self.slice.id.is_some() {
             write.new_slices = parts.map(NewSlice::from).collect();
-            let counts = self.context.writer.commit(write).await?;
+            let counts = self.context.writer.submit(write).await?;
             self.queue
                 .add(counts.new_slices.into_iter().map(UnreadSlice::from));
         } else {
             let parts: Vec<UnreadSlice> = parts.map(UnreadSlice::from).collect();
-            self.context.writer.commit(write).await?;
+            self.context.writer.submit(write).await?;
             self.queue.add(parts);
         }
         Ok(())

@@ -47,8 +47,8 @@ impl Worker {
         let Self { gateway, options, id } = &self;
         let working = async {
             tokio::join!(
-                queue::run(gateway, Syncs(&self), id, options.concurrency, options, &stopping),
-                queue::run(gateway, Actions(&self), id, options.actions, options, &stopping)
+                queue::run(gateway, SyncWork(&self), id, options.concurrency, options, &stopping),
+                queue::run(gateway, ActionWork(&self), id, options.actions, options, &stopping)
             )
         };
         tokio::select! {
@@ -82,9 +82,9 @@ impl Worker {
 }
 
 /// The runs of syncs.
-struct Syncs<'a>(&'a Worker);
+struct SyncWork<'a>(&'a Worker);
 
-impl Work for Syncs<'_> {
+impl Work for SyncWork<'_> {
     type Stored = Sync;
     type Claimed = Claimed;
     const NAME: &'static str = "syncs";
@@ -114,7 +114,7 @@ impl Work for Syncs<'_> {
         );
         let leased = async move {
             tokio::select! {
-                at_once = run::carry_out(gateway.clone(), claimed, lease.clone(), bounds, stopping) => at_once,
+                at_once = run::run_sync(gateway.clone(), claimed, lease.clone(), bounds, stopping) => at_once,
                 () = lease.clone().keep(&gateway.store, &gateway.clock, length) => {
                     tracing::warn!("the lease is lost: another worker continues the run");
                     false
@@ -126,9 +126,9 @@ impl Work for Syncs<'_> {
 }
 
 /// Stored actions.
-struct Actions<'a>(&'a Worker);
+struct ActionWork<'a>(&'a Worker);
 
-impl Work for Actions<'_> {
+impl Work for ActionWork<'_> {
     type Stored = ActionJob;
     type Claimed = ActionJob;
     const NAME: &'static str = "actions";

@@ -14,7 +14,7 @@ const REMEMBERED: usize = 256;
 
 /// The position of a request among the writes of rows, and among the requests of its run.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct RequestMark {
+pub(crate) struct RequestPosition {
     /// The last change number before the request.
     pub(crate) number: i64,
     /// How many requests the run has sent before it.
@@ -23,30 +23,30 @@ pub(crate) struct RequestMark {
 
 /// The writes of the run's pages, oldest first: when each page was requested, and the change numbers that its rows got.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct PageWrites(VecDeque<(u64, RangeInclusive<i64>)>);
+pub(crate) struct WrittenPages(VecDeque<(u64, RangeInclusive<i64>)>);
 
-impl PageWrites {
-    /// Returns the order of a page that was requested at `mark`, for the store.
-    pub(crate) fn requested(&self, mark: RequestMark) -> Requested {
+impl WrittenPages {
+    /// Returns the order of a page that was requested at `position`, for the store.
+    pub(crate) fn requested(&self, position: RequestPosition) -> Requested {
         let older = self
             .0
             .iter()
-            .filter(|(turn, numbers)| *turn < mark.turn && *numbers.end() > mark.number)
+            .filter(|(turn, numbers)| *turn < position.turn && *numbers.end() > position.number)
             .map(|(_, numbers)| numbers.clone())
             .collect();
         Requested {
-            after: mark.number,
+            after: position.number,
             older,
         }
     }
 
     /// Adds the change numbers that a page wrote.
-    pub(crate) fn note(&mut self, mark: RequestMark, written: Option<RangeInclusive<i64>>) {
+    pub(crate) fn note(&mut self, position: RequestPosition, written: Option<RangeInclusive<i64>>) {
         let Some(written) = written else { return };
         if self.0.len() == REMEMBERED {
             self.0.pop_front();
         }
-        self.0.push_back((mark.turn, written));
+        self.0.push_back((position.turn, written));
     }
 }
 
@@ -54,14 +54,14 @@ impl PageWrites {
 mod tests {
     use super::*;
 
-    fn mark(number: i64, turn: u64) -> RequestMark {
-        RequestMark { number, turn }
+    fn position(number: i64, turn: u64) -> RequestPosition {
+        RequestPosition { number, turn }
     }
 
     #[test]
     fn of_two_pages_of_a_run_the_one_requested_later_wins() {
-        let (first, second) = (mark(5, 0), mark(5, 1));
-        let mut writes = PageWrites::default();
+        let (first, second) = (position(5, 0), position(5, 1));
+        let mut writes = WrittenPages::default();
 
         writes.note(first, Some(6..=9));
         assert_eq!(writes.requested(second).older, [6..=9]);
@@ -71,14 +71,14 @@ mod tests {
             [],
             "rows stay that a later request or another writer has written"
         );
-        assert_eq!(writes.requested(mark(10, 2)).older, []);
+        assert_eq!(writes.requested(position(10, 2)).older, []);
     }
 
     #[test]
     fn the_number_of_remembered_writes_is_limited() {
-        let mut writes = PageWrites::default();
+        let mut writes = WrittenPages::default();
         for number in 0..1_000 {
-            writes.note(mark(number, 0), Some(number..=number));
+            writes.note(position(number, 0), Some(number..=number));
         }
         assert_eq!(writes.0.len(), REMEMBERED);
     }

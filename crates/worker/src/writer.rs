@@ -1,7 +1,7 @@
 //! Writes the records of a run, its notes, and its checkpoint.
 //!
-//! Most runs find nothing changed. So pages are buffered unless something else must be stored with them, and several pages are compared
-//! with the table in one query.
+//! Most runs find nothing changed. So the writer buffers a page that has only records, and compares several pages with the table in one
+//! query. `group_commit` has the transaction that writes.
 
 mod group_commit;
 
@@ -22,38 +22,39 @@ use upstream::BodyMemory;
 use self::group_commit::Queue;
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
-use crate::write_order::{PageWrites, RequestMark};
+use crate::write_order::{WrittenPages, RequestPosition};
 
-/// The maximum number of buffered records, and of bytes of the bodies that they came in.
+/// The buffer is flushed above this many records.
 const BUFFERED_RECORDS: usize = 500;
+/// The buffer is flushed above this many bytes of response bodies.
 const BUFFERED_BYTES: usize = 256 << 10;
-/// Older notes are written with the next page, so that the run's row shows its progress.
-const NOTE_EVERY: Duration = Duration::from_secs(2);
-/// How long a change number is reused for requests after it was read. An old number is safe: the page then overwrites fewer rows, and the
-/// next run re-reads the others.
+/// Notes are stored at least this often while pages arrive, so that the run's row shows its progress.
+const STORE_NOTES_EVERY: Duration = Duration::from_secs(2);
+/// How long a change number is reused for requests after it was read. A number up to this old is safe: the page skips rows that changed
+/// since, and the next run re-reads them.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// Records to write, and changes to store in the same transaction.
+/// A page's records to write, and changes to store in the same transaction.
 #[derive(Debug, Default)]
-pub(crate) struct Write {
+pub(crate) struct PageWrite {
     pub(crate) records: Vec<Record>,
-    /// When the first of them was requested.
-    pub(crate) requested: RequestMark,
+    /// The position of the first request for them.
+    pub(crate) requested: RequestPosition,
     /// Their share of the memory budget, returned when they are written or buffered.
     pub(crate) memory: BodyMemory,
     /// Bytes of the body that they came in.
     pub(crate) bytes: usize,
     /// What the run's row gets from these pages, besides the counts of rows that the transaction finds.
     pub(crate) notes: RunNotes,
-    /// Whether this run has read the same records before, so that unchanged ones are not counted twice.
+    /// Whether this run has read these records before. Unchanged ones are then not counted again.
     pub(crate) again: bool,
     pub(crate) slice: Option<SliceChange>,
     pub(crate) new_slices: Vec<NewSlice>,
     pub(crate) checkpoint: Option<Checkpoint>,
 }
 
-impl Write {
-    /// Whether nothing must be stored together with the records.
+impl PageWrite {
+    /// Whether it has only records, without a slice or a checkpoint.
     fn can_be_buffered(&self) -> bool {
         self.slice.is_none() && self.new_slices.is_empty() && self.checkpoint.is_none()
     }
@@ -66,12 +67,12 @@ pub(crate) struct Writer {
     connection: ConnectionId,
     run: RunId,
     lease: Lease<Sync>,
-    /// How many requests have a mark.
+    /// How many requests have a position.
     turns: AtomicU64,
     /// Locked while a transaction runs, so that one runs at a time.
-    writes: tokio::sync::Mutex<PageWrites>,
+    writes: tokio::sync::Mutex<WrittenPages>,
     state: Mutex<State>,
-    /// The keys that the run has written, if the table held no row of the connection when it began; not set until that is known.
+    /// The keys that the run has written. `None` if the connection had rows before; unset until the first change number is read.
     written: OnceLock<Option<Arc<WrittenKeys>>>,
 }
 
@@ -79,19 +80,19 @@ pub(crate) struct Writer {
 struct State {
     checkpoint: Checkpoint,
     notes: RunNotes,
-    noted_at: Instant,
+    notes_stored_at: Instant,
     /// Buffered pages, which are probably unchanged.
-    buffered: Vec<Write>,
+    buffered: Vec<PageWrite>,
     /// Whether some records that the run has read could not be written.
     lost: bool,
     /// The last change number of the connection's rows, and when it was read.
-    number: Option<(i64, Instant)>,
+    last_change_number: Option<(i64, Instant)>,
     queue: Queue,
 }
 
-/// Notes and a checkpoint to store at the end of a run.
+/// The notes and the checkpoint to store at the end of a run.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Remainder {
+pub(crate) struct FinalUpdate {
     pub(crate) notes: RunNotes,
     /// `None` keeps the stored checkpoint, since some records that the new one covers were not written.
     pub(crate) checkpoint: Option<Checkpoint>,
@@ -110,10 +111,10 @@ impl Writer {
         let state = State {
             checkpoint,
             notes: RunNotes::default(),
-            noted_at: Instant::now(),
+            notes_stored_at: Instant::now(),
             buffered: Vec::new(),
             lost: false,
-            number: None,
+            last_change_number: None,
             queue: Queue::default(),
         };
         Self {
@@ -145,28 +146,29 @@ impl Writer {
     }
 
     /// Takes the notes and the checkpoint, for the caller to store.
-    pub(crate) fn take_remainder(&self) -> Remainder {
+    pub(crate) fn take_final_update(&self) -> FinalUpdate {
         let mut state = self.state.lock();
-        Remainder {
+        FinalUpdate {
             notes: std::mem::take(&mut state.notes),
             checkpoint: (!state.lost).then(|| state.checkpoint.clone()),
         }
     }
 
-    /// Remembers the last change number of the connection's rows, which was read just now.
-    pub(crate) fn learn_number(&self, number: i64) {
-        self.state.lock().number = Some((number, Instant::now()));
+    /// Sets the last change number of the connection's rows, which was read just now. The first one of a run decides whether the keys that
+    /// it writes are remembered.
+    pub(crate) fn set_last_change_number(&self, number: i64) {
+        self.state.lock().last_change_number = Some((number, Instant::now()));
         // 0: the connection never had a row.
         self.written
             .get_or_init(|| (number == 0).then(|| Arc::new(WrittenKeys::default())));
     }
 
-    /// Returns the mark of a request that is sent from now on.
-    pub(crate) async fn request_mark(&self) -> Result<RequestMark, Failure> {
+    /// Returns the position of a request that is sent next.
+    pub(crate) async fn request_position(&self) -> Result<RequestPosition, Failure> {
         let known = self
             .state
             .lock()
-            .number
+            .last_change_number
             .filter(|(_, read)| read.elapsed() < FRESH);
         let number = match known {
             Some((number, _)) => number,
@@ -175,18 +177,17 @@ impl Writer {
                 let store = &self.gateway.store;
                 let read = store.read(move |c| records::last_number(c, &table.sql, connection));
                 let number = read.await?;
-                self.learn_number(number);
+                self.set_last_change_number(number);
                 number
             }
         };
         let turn = self.turns.fetch_add(1, Ordering::SeqCst);
-        Ok(RequestMark { number, turn })
+        Ok(RequestPosition { number, turn })
     }
 
-    /// Writes records and the changes with them in one transaction, if the run still has its lease.
-    ///
-    /// Records without such changes are buffered instead, up to a limit, until [`Writer::flush`].
-    pub(crate) async fn commit(&self, mut write: Write) -> Result<PageCounts, Failure> {
+    /// Submits a page. If it has only records, it is buffered, up to a limit, until [`Writer::flush`], and its counts are unknown. Otherwise
+    /// records and changes are written in one transaction, if the run still has its lease.
+    pub(crate) async fn submit(&self, mut write: PageWrite) -> Result<PageCounts, Failure> {
         write.notes.count_misfits(&self.table.model, &write.records);
         if !write.can_be_buffered() {
             if write.checkpoint.is_some() {
@@ -195,14 +196,14 @@ impl Writer {
             }
             return self.write(write).await;
         }
-        // Buffered pages have their own limit. They must not use up the memory budget, for which their own run may wait.
+        // Buffered pages hold no share of the memory budget: the run could otherwise wait for memory that its own buffer holds.
         let memory = std::mem::take(&mut write.memory);
         let full = {
             let mut state = self.state.lock();
             state.buffered.push(write);
             let records: usize = state.buffered.iter().map(|write| write.records.len()).sum();
             let bytes: usize = state.buffered.iter().map(|write| write.bytes).sum();
-            records > BUFFERED_RECORDS || bytes > BUFFERED_BYTES || state.noted_at.elapsed() > NOTE_EVERY
+            records > BUFFERED_RECORDS || bytes > BUFFERED_BYTES || state.notes_stored_at.elapsed() > STORE_NOTES_EVERY
         };
         if full {
             self.flush().await?;
@@ -222,7 +223,7 @@ impl Writer {
         flushed
     }
 
-    async fn write_buffered(&self, buffered: Vec<Write>) -> Result<(), Failure> {
+    async fn write_buffered(&self, buffered: Vec<PageWrite>) -> Result<(), Failure> {
         if buffered.iter().any(|write| !write.records.is_empty()) {
             let (table, connection, now) =
                 (Arc::clone(&self.table), self.connection, self.gateway.clock.now());
@@ -241,13 +242,13 @@ impl Writer {
                 self.note(write.notes);
             }
         }
-        if self.state.lock().noted_at.elapsed() > NOTE_EVERY {
-            self.write(Write::default()).await?;
+        if self.state.lock().notes_stored_at.elapsed() > STORE_NOTES_EVERY {
+            self.write(PageWrite::default()).await?;
         }
         Ok(())
     }
 
-    async fn write_differing(&self, mut write: Write, differing: Vec<bool>) -> Result<(), Failure> {
+    async fn write_differing(&self, mut write: PageWrite, differing: Vec<bool>) -> Result<(), Failure> {
         let mut notes = std::mem::take(&mut write.notes);
         let (mut differing, read) = (differing.into_iter(), write.records.len());
         write.records.retain(|_| differing.next().unwrap_or(true));
@@ -261,7 +262,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Marks rows as deleted that were last written at the change number `up_to` or before it.
+    /// Marks the rows of `keys` as deleted, except rows with a change number above `up_to`.
     pub(crate) async fn mark_deleted(&self, keys: Vec<String>, up_to: i64) -> Result<u64, Failure> {
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
         let (connection, now) = (self.connection, self.gateway.clock.now());

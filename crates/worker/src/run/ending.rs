@@ -16,7 +16,7 @@ use upstream::Backoff;
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
 use crate::options::KEEP_RUNS;
-use crate::writer::Remainder;
+use crate::writer::FinalUpdate;
 
 /// The waits after failures in a row.
 const RETRY: Backoff = Backoff {
@@ -51,7 +51,7 @@ pub(super) struct Ending {
     /// When the connection was last changed before the run took its credentials.
     connection_updated_at: Timestamp,
     lease: Lease<Sync>,
-    pub(super) remainder: Remainder,
+    pub(super) final_update: FinalUpdate,
 }
 
 impl Ending {
@@ -62,7 +62,7 @@ impl Ending {
             resumed: claimed.run.resumed,
             connection_updated_at: claimed.connection.updated_at,
             lease,
-            remainder: Remainder::default(),
+            final_update: FinalUpdate::default(),
         }
     }
 
@@ -81,7 +81,7 @@ impl Ending {
     /// Returns the sync to the queue in the middle of its run. It is due again after `wait`.
     async fn hand_back(&self, wait: Duration) -> Result<(), GatewayError> {
         let (lease, run, now) = (self.lease.clone(), self.run, self.gateway.clock.now());
-        let Remainder { notes, checkpoint } = self.remainder.clone();
+        let FinalUpdate { notes, checkpoint } = self.final_update.clone();
         let given_back = self.gateway.store.write(move |c| {
             if !lease.finish(c, Some(now.plus(wait)), now)? {
                 return Ok(());
@@ -97,7 +97,7 @@ impl Ending {
     async fn end(&self, outcome: Arc<Outcome>) -> Result<(), GatewayError> {
         let now = self.gateway.clock.now();
         let (lease, registry, run) = (self.lease.clone(), Arc::clone(&self.gateway.registry), self.run);
-        let Remainder { notes, checkpoint } = self.remainder.clone();
+        let FinalUpdate { notes, checkpoint } = self.final_update.clone();
         let updated_at = self.connection_updated_at;
         let error = outcome.as_ref().as_ref().err().map(Failure::to_run_error);
         let stored = self.gateway.store.write(move |c| {

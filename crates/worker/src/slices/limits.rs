@@ -8,7 +8,7 @@ use super::Reader;
 use crate::context::Fetched;
 use crate::failure::Failure;
 use crate::plan::{self, Range};
-use crate::writer::Write;
+use crate::writer::PageWrite;
 
 impl Reader<'_> {
     /// Whether the provider has already refused this beginning or a later one, so that a request would be useless.
@@ -82,17 +82,17 @@ impl Reader<'_> {
         let floor = self.queue.floor();
         let not_kept = floor.is_some_and(|floor| range.to.is_some_and(|to| to <= floor));
         let middle = plan::halve(window, range, self.now).filter(|_| !not_kept);
-        self.split_into_halves(Write::default(), range, middle).await
+        self.split_into_halves(PageWrite::default(), range, middle).await
     }
 
     async fn split_into_halves(
         &self,
-        write: Write,
+        write: PageWrite,
         range: Range,
         middle: Option<Timestamp>,
     ) -> Result<(), Failure> {
         let halves = middle.map(|middle| <[Range; 2]>::from(range.split_at(middle)));
-        self.commit_with_parts(self.with_end(write), halves.into_iter().flatten())
+        self.submit_with_parts(self.with_end(write), halves.into_iter().flatten())
             .await
     }
 
@@ -109,7 +109,7 @@ impl Reader<'_> {
     }
 
     /// Writes the page that showed that the slice does not fit, and queues the slice's two halves instead.
-    pub(super) async fn split(&self, write: Write, pages: u64) -> Result<(), Failure> {
+    pub(super) async fn split(&self, write: PageWrite, pages: u64) -> Result<(), Failure> {
         if let Some((range, middle)) = self.slice.range.zip(self.middle()) {
             return self.split_into_halves(write, range, Some(middle)).await;
         }
@@ -120,7 +120,7 @@ impl Reader<'_> {
 
     /// Writes the last page that the provider shows of the slice, and queues the rest as slices of their own. Returns the part that this
     /// slice has read whole, if there is one.
-    pub(super) async fn split_at_cap(&self, write: Write, pages: u64) -> Result<Option<Range>, Failure> {
+    pub(super) async fn split_at_cap(&self, write: PageWrite, pages: u64) -> Result<Option<Range>, Failure> {
         let window = self.context.window().filter(|window| window.to.is_some());
         let (Some(window), Some(range), true) =
             (window, self.slice.range, self.context.declared.newest_first)
@@ -132,7 +132,7 @@ impl Reader<'_> {
         let at = self.reached.map(|reached| plan::unit_after(window, reached));
         let at = at.filter(|at| *at > range.from && range.to.is_none_or(|to| *at < to));
         if let Some((read, rest)) = at.map(|at| range.split_at(at)) {
-            self.commit_with_parts(self.with_end(write), [rest]).await?;
+            self.submit_with_parts(self.with_end(write), [rest]).await?;
             return Ok(Some(read));
         }
         // That single unit has more records than the provider returns. Older units are still read.
@@ -140,7 +140,7 @@ impl Reader<'_> {
         let older = unit
             .filter(|unit| *unit > range.from)
             .map(|unit| range.split_at(unit).1);
-        self.commit_with_parts(self.with_end(write), older).await?;
+        self.submit_with_parts(self.with_end(write), older).await?;
         self.context.note_incomplete(Doubt::Cap { pages }.to_string());
         Ok(None)
     }

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::plan;
 use crate::slices::{self, BACKFILL, Purpose, SliceQueue};
-use crate::writer::Write;
+use crate::writer::PageWrite;
 
 /// Plans the backfill's slices, or loads the ones that an earlier run left, and reads them.
 pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Failure> {
@@ -24,15 +24,15 @@ pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Failure> {
             head: Some(now),
             ..checkpoint
         };
-        let plan = Write {
+        let plan = PageWrite {
             new_slices: plan::backfill(window, now)
                 .into_iter()
                 .map(NewSlice::from)
                 .collect(),
             checkpoint: Some(checkpoint),
-            ..Write::default()
+            ..PageWrite::default()
         };
-        context.writer.commit(plan).await?;
+        context.writer.submit(plan).await?;
     }
     let slices = slices::stored(context, BACKFILL).await?;
     let now = context.now();

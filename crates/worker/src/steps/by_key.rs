@@ -10,7 +10,7 @@ use super::deletions;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::page::{self, PageError};
-use crate::writer::Write;
+use crate::writer::PageWrite;
 
 /// How many records one transaction writes. Each takes one request, so a crash repeats at most this many requests.
 const CHUNK: usize = 50;
@@ -33,7 +33,7 @@ pub(super) async fn read(context: &Arc<Context>, keys: Vec<String>, unlisted: bo
     let mut deleted = Vec::new();
     let mut up_to = None;
     for chunk in keys.chunks(CHUNK) {
-        let requested = context.writer.request_mark().await?;
+        let requested = context.writer.request_position().await?;
         up_to.get_or_insert(requested.number);
         let requests: Vec<_> = chunk
             .iter()
@@ -43,9 +43,9 @@ pub(super) async fn read(context: &Arc<Context>, keys: Vec<String>, unlisted: bo
             .buffer_unordered(context.parallel())
             .collect()
             .await;
-        let mut write = Write {
+        let mut write = PageWrite {
             requested,
-            ..Write::default()
+            ..PageWrite::default()
         };
         let mut failed = None;
         for (key, found) in responses {
@@ -62,7 +62,7 @@ pub(super) async fn read(context: &Arc<Context>, keys: Vec<String>, unlisted: bo
             }
         }
         if !write.records.is_empty() || write.notes.skipped > 0 {
-            context.writer.commit(write).await?;
+            context.writer.submit(write).await?;
             context.writer.flush().await?;
         }
         if let Some(failure) = failed {

@@ -129,7 +129,7 @@ async fn find_in(context: &Arc<Context>, slice: &ReadSlice, missing: &mut Missin
             })
         });
         let (keys, number) = read.await?;
-        context.writer.learn_number(number);
+        context.writer.set_last_change_number(number);
         let more = keys.len() == usize::try_from(BATCH).unwrap_or(usize::MAX);
         after = keys.last().cloned();
         for key in keys {

@@ -14,7 +14,7 @@ use crate::checkpoint::Sweep;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::pager::{ListPage, NextPage, Pager};
-use crate::writer::Write;
+use crate::writer::PageWrite;
 
 /// How much further than the beginning of the last run the newest pages are read: for clocks that differ and records
 /// that show late.
@@ -46,7 +46,7 @@ async fn newest(context: &Arc<Context>) -> Result<(), Failure> {
             let past = ages.all(|age| age.is_some_and(|at| at < until));
             // An empty page says nothing about how far the list was read.
             let empty = write.records.is_empty();
-            context.writer.commit(write).await?;
+            context.writer.submit(write).await?;
             ended = past && !empty || next?.is_none();
         }
     }
@@ -98,7 +98,7 @@ async fn scan_part(context: &Arc<Context>, undated: Undated) -> Result<(), Failu
             Err(_) => {}
         }
         write.checkpoint = Some(checkpoint);
-        context.writer.commit(write).await?;
+        context.writer.submit(write).await?;
         if next?.is_none() {
             break;
         }
@@ -107,7 +107,7 @@ async fn scan_part(context: &Arc<Context>, undated: Undated) -> Result<(), Failu
 }
 
 /// A page of the unfiltered list, and the cursor of the next one. The records are good, even if there is none because of a failure.
-type UnfilteredPage = (Write, Result<Option<String>, Failure>);
+type UnfilteredPage = (PageWrite, Result<Option<String>, Failure>);
 
 async fn page(context: &Context, pager: &mut Pager) -> Result<UnfilteredPage, Failure> {
     let response = context.fetch(pager.request()).await?;

@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::Instant;
 
-use super::{Write, Writer};
+use super::{PageWrite, Writer};
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
-use crate::write_order::PageWrites;
+use crate::write_order::WrittenPages;
 
 /// The most pages in one transaction.
 const PAGES: usize = 4;
@@ -27,7 +27,7 @@ const SLOW: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 struct Waiting {
-    write: Arc<Write>,
+    write: Arc<PageWrite>,
     /// Receives the counts if another reader wrote the page. Dropped if the joint transaction failed: then each page gets its own.
     written: oneshot::Sender<PageCounts>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Queue {
 
 impl Queue {
     /// Removes `write`, and returns other pages that fit into its transaction.
-    fn take(&mut self, write: &Arc<Write>) -> Vec<Waiting> {
+    fn take(&mut self, write: &Arc<PageWrite>) -> Vec<Waiting> {
         self.waiting.retain(|waiting| !Arc::ptr_eq(&waiting.write, write));
         if self.slow {
             return Vec::new();
@@ -58,7 +58,7 @@ impl Queue {
 
 impl Writer {
     /// Writes records and the changes with them, if the run still has its lease.
-    pub(super) async fn write(&self, write: Write) -> Result<PageCounts, Failure> {
+    pub(super) async fn write(&self, write: PageWrite) -> Result<PageCounts, Failure> {
         let write = Arc::new(write);
         let (sender, mut written) = oneshot::channel();
         self.state.lock().queue.waiting.push(Waiting {
@@ -81,8 +81,8 @@ impl Writer {
 
     async fn write_together(
         &self,
-        done: &mut PageWrites,
-        write: Arc<Write>,
+        done: &mut WrittenPages,
+        write: Arc<PageWrite>,
         others: Vec<Waiting>,
     ) -> Result<Vec<PageCounts>, Failure> {
         let mut writes = vec![write];
@@ -108,8 +108,8 @@ impl Writer {
     /// Writes pages in one transaction, in order, and returns the counts of each.
     async fn transaction(
         &self,
-        done: &mut PageWrites,
-        writes: &[Arc<Write>],
+        done: &mut WrittenPages,
+        writes: &[Arc<PageWrite>],
     ) -> Result<Vec<PageCounts>, Failure> {
         let notes = {
             let mut state = self.state.lock();
@@ -142,7 +142,7 @@ impl Writer {
         }
         drop(state);
         if let Some(counts) = counts.last() {
-            self.learn_number(counts.last_number);
+            self.set_last_change_number(counts.last_number);
         }
         Ok(counts)
     }
@@ -150,11 +150,11 @@ impl Writer {
     /// Runs the transaction itself. Returns the counts, and the run's writes including these.
     async fn try_pages(
         &self,
-        done: &PageWrites,
-        writes: &[Arc<Write>],
+        done: &WrittenPages,
+        writes: &[Arc<PageWrite>],
         notes: &RunNotes,
         keys: Option<Arc<WrittenKeys>>,
-    ) -> Result<(Vec<PageCounts>, PageWrites), StoreError> {
+    ) -> Result<(Vec<PageCounts>, WrittenPages), StoreError> {
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
         let (connection, now) = (self.connection, self.gateway.clock.now());
         let (writes, mut done, notes) = (writes.to_vec(), done.clone(), notes.clone());

@@ -120,6 +120,14 @@ impl Client {
         Run::from_json(response.get_mut("run").map(Json::take).unwrap_or_default())
     }
 
+    /// Returns the runs that match a query, newest first, after the whole response.
+    pub(crate) async fn runs(&self, query: &[(&str, &str)]) -> Result<(Json, Vec<Run>), ClientError> {
+        let response = self.get(&["sync", "runs"], query).await?;
+        let runs = response::list(&response, "runs").iter().cloned();
+        let runs = runs.map(Run::from_json).collect::<Result<_, _>>()?;
+        Ok((response, runs))
+    }
+
     fn request(
         &self,
         method: Method,

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 
-use serde_json::Value as Json;
+use serde::Serialize;
 
 use crate::terminal;
 
@@ -25,8 +25,8 @@ pub(crate) fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
 }
 
 /// Writes a result as JSON.
-pub(crate) fn json(value: &Json) -> anyhow::Result<()> {
-    line(format_args!("{value:#}"))
+pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> anyhow::Result<()> {
+    line(serde_json::to_string_pretty(value)?)
 }
 
 /// Writes a result in prose. On a terminal, long lines are wrapped.

@@ -27,7 +27,7 @@ use crate::writer::PageWrite;
 pub(crate) const REST: &str = "rest";
 
 /// A slice that this process read from its first page to its proven end.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ReadSlice {
     /// Its range when it ended; `None` for the whole list.
     pub(crate) range: Option<Range>,
@@ -106,9 +106,8 @@ struct Reader<'a> {
     now: Timestamp,
     /// How far down the range has been read.
     reached: Option<Timestamp>,
-    began: i64,
-    seen: Option<Vec<u64>>,
-    unreadable: u64,
+    /// What it has read, for a comparison with the table.
+    compared: Option<ReadSlice>,
     again: bool,
 }
 
@@ -116,16 +115,14 @@ impl<'a> Reader<'a> {
     fn new(context: &'a Arc<Context>, queue: &'a SliceQueue, slice: UnreadSlice, purpose: Purpose) -> Self {
         let now = context.now();
         let reached = slice.range.map(|range| range.to.unwrap_or(now));
-        let seen = (purpose != Purpose::Fill && slice.next.is_none()).then(Vec::new);
+        let compared = (purpose != Purpose::Fill && slice.next.is_none()).then(ReadSlice::default);
         Self {
             context,
             queue,
             slice,
             now,
             reached,
-            began: 0,
-            seen,
-            unreadable: 0,
+            compared,
             again: purpose == Purpose::Confirm,
         }
     }
@@ -138,7 +135,9 @@ impl<'a> Reader<'a> {
         let Some(mut response) = self.first_page(&mut pager).await? else {
             return self.narrow().await.map(|()| None);
         };
-        self.began = response.requested.number;
+        if let Some(compared) = &mut self.compared {
+            compared.began = response.requested.number;
+        }
         loop {
             let ListPage {
                 mut write,
@@ -147,10 +146,11 @@ impl<'a> Reader<'a> {
             } = pager.read(self.context, response).await?;
             write.again = self.again;
             let next = self.follow(next, &write.records);
-            if let Some(seen) = &mut self.seen {
-                seen.extend(write.records.iter().map(|record| key_hash(&record.key)));
+            if let Some(compared) = &mut self.compared {
+                let keys = write.records.iter().map(|record| key_hash(&record.key));
+                compared.seen.extend(keys);
+                compared.unreadable = compared.unreadable.saturating_add(write.notes.skipped);
             }
-            self.unreadable = self.unreadable.saturating_add(write.notes.skipped);
             match next {
                 // The records are good, even if the link to the next page is not.
                 Err(failure) => {
@@ -278,12 +278,8 @@ impl<'a> Reader<'a> {
             }
             End::Proved => self.finish_whole(write).await?,
         }
-        Ok(self.seen.map(|seen| ReadSlice {
-            range: self.slice.range,
-            began: self.began,
-            seen,
-            unreadable: self.unreadable,
-        }))
+        let range = self.slice.range;
+        Ok(self.compared.map(|compared| ReadSlice { range, ..compared }))
     }
 
     /// Writes a page after which nothing of the slice is left to read.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Client, ClientError, response};
+use super::{Client, ClientError, resolve, response};
 
 /// The most functions that the API returns in a page.
 const PAGE: usize = 100;
@@ -148,6 +148,17 @@ impl Client {
             }
         }
         Ok(functions)
+    }
+
+    /// Returns the table of the integration's model whose plural is `name`.
+    pub(crate) async fn model(&self, integration: &str, name: &str) -> anyhow::Result<ModelTable> {
+        let functions = self.functions(integration).await?;
+        let tables = || functions.iter().filter_map(|function| function.table.as_ref());
+        let found = tables().find(|table| table.plural == name);
+        found.cloned().ok_or_else(|| {
+            let known: Vec<&str> = tables().map(|table| table.plural.as_str()).collect();
+            resolve::unknown("model", integration, name, &known)
+        })
     }
 
     /// Returns the names of all integrations and providers.

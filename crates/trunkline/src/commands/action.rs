@@ -68,7 +68,7 @@ async fn list(client: &Client, integration: &str, as_json: bool) -> anyhow::Resu
         let all = actions.iter().map(|action| {
             json!({ "name": action.name, "inputs": action.inputs(), "description": action.description })
         });
-        return output::json(&all.collect());
+        return output::json(&all.collect::<Vec<_>>());
     }
     let columns = [
         Column::new("action", Kind::Word),

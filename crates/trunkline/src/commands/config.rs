@@ -1,7 +1,6 @@
 //! `config`: shows the settings and where each value comes from.
 
 use registry::Registry;
-use serde_json::json;
 
 use crate::cli::ShowConfig;
 use crate::config::{FILE_VARIABLE, Loaded, SETTINGS, VARIABLE_PREFIX};
@@ -22,10 +21,7 @@ pub(crate) fn run(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<()> {
 fn list(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<()> {
     let listing = loaded.listing()?;
     if options.json.json {
-        let settings = listing.iter().map(|listed| {
-            json!({ "key": listed.key, "value": listed.value, "origin": listed.origin, "about": listed.about })
-        });
-        return output::json(&settings.collect());
+        return output::json(&listing);
     }
     let mut table = Table::new([
         Column::new("setting", Kind::Word),

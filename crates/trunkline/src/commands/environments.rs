@@ -23,7 +23,7 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
                 let shown = all.iter().map(
                     |one| json!({ "name": one.name.as_str(), "created_at": one.created_at.to_string() }),
                 );
-                return output::json(&shown.collect());
+                return output::json(&shown.collect::<Vec<_>>());
             }
             let mut table = Table::new([
                 Column::new("environment", Kind::Word),
@@ -68,7 +68,7 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<()
                         "revoked_at": time(key.revoked_at),
                     })
                 });
-                return output::json(&shown.collect());
+                return output::json(&shown.collect::<Vec<_>>());
             }
             let mut table = Table::new([
                 Column::new("id", Kind::Id),

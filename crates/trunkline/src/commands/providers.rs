@@ -18,7 +18,7 @@ pub(crate) async fn list(config: &Config, server: bool, json: bool) -> anyhow::R
     let registry = wiring::load_registry_and_log(config)?;
     let providers: Vec<Json> = registry.iter().map(|provider| describe(provider)).collect();
     if json {
-        return output::json(&providers.into());
+        return output::json(&providers);
     }
     table(&providers).print("There are no providers.")?;
     for (file, entries) in wiring::not_served(&registry) {
@@ -34,7 +34,7 @@ async fn list_of_gateway(client: &Client, json: bool) -> anyhow::Result<()> {
     let response = client.get(&["providers"], &[]).await?;
     let providers = response::list(&response, "data");
     if json {
-        output::json(&Json::Array(providers.to_vec()))
+        output::json(providers)
     } else {
         table(providers).print("The gateway has no providers.")
     }

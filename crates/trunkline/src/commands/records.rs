@@ -4,7 +4,7 @@ use anyhow::Context;
 use serde_json::{Value as Json, json};
 
 use crate::cli::Records;
-use crate::client::{Client, ModelTable, resolve};
+use crate::client::{Client, ModelTable};
 use crate::{output, record_table, suggest, terminal};
 
 /// How many records are shown by default.
@@ -20,7 +20,7 @@ pub(crate) async fn run(client: &Client, options: &Records) -> anyhow::Result<()
     let bounded = options.after.is_some() || options.before.is_some();
     // A key with permission to read records may have none to list syncs, so the model is requested only if needed.
     let model = if bounded || !(streamed || options.api.json) {
-        Some(model(client, integration, &options.model).await?)
+        Some(client.model(integration, &options.model).await?)
     } else {
         None
     };
@@ -50,20 +50,6 @@ pub(crate) async fn run(client: &Client, options: &Records) -> anyhow::Result<()
         ));
     }
     Ok(())
-}
-
-/// Returns the table of the integration's model called `name`.
-async fn model(client: &Client, integration: &str, name: &str) -> anyhow::Result<ModelTable> {
-    let functions = client.functions(integration).await?;
-    let tables: Vec<&ModelTable> = functions
-        .iter()
-        .filter_map(|function| function.table.as_ref())
-        .collect();
-    let known: Vec<&str> = tables.iter().map(|table| table.plural.as_str()).collect();
-    let found = tables.iter().find(|table| table.plural == name);
-    found
-        .map(|table| (*table).clone())
-        .ok_or_else(|| resolve::unknown("model", integration, name, &known))
 }
 
 /// Returns the query parameters of --after and --before.

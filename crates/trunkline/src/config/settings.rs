@@ -1,7 +1,5 @@
 //! The table of all settings, with their defaults and descriptions.
 
-use std::collections::BTreeMap;
-
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
@@ -101,6 +99,7 @@ pub(crate) fn named(key: &str) -> String {
 }
 
 /// A setting in the listing.
+#[derive(serde::Serialize)]
 pub(crate) struct Listed {
     pub(crate) key: String,
     /// The value, or `(set)` for a secret; `None` if nothing sets it.
@@ -163,8 +162,7 @@ pub(super) fn is_secret(key: &str) -> bool {
 
 /// Fails if a source has a key that is not a setting.
 pub(super) fn refuse_unknown(figment: &Figment) -> Result<(), UsageError> {
-    let root = figment.extract::<Value>()?;
-    for (key, value) in leaves(&root) {
+    for (key, value) in leaves("", figment.extract()?) {
         if SETTINGS.iter().any(|setting| setting.matches(&key)) {
             continue;
         }
@@ -204,32 +202,23 @@ fn in_section(key: &str, section: &str) -> bool {
     key.split_once('.').is_some_and(|(known, _)| known == section)
 }
 
-/// Returns every value that is not a table, by its key.
-fn leaves(root: &Value) -> BTreeMap<String, Value> {
-    let mut found = BTreeMap::new();
-    let mut rest = vec![(String::new(), root.clone())];
-    while let Some((key, value)) = rest.pop() {
-        match value {
-            Value::Dict(_, dict) if key.is_empty() || !dict.is_empty() => {
-                let below = |name: String| {
-                    if key.is_empty() {
-                        name
-                    } else {
-                        format!("{key}.{name}")
-                    }
-                };
-                rest.extend(dict.into_iter().map(|(name, value)| (below(name), value)));
-            }
-            value => drop(found.insert(key, value)),
+/// Returns every value of `value` that is not a table, with its key. `key` is that of `value`, empty for the root.
+fn leaves(key: &str, value: Value) -> Vec<(String, Value)> {
+    match value {
+        Value::Dict(_, dict) if key.is_empty() || !dict.is_empty() => {
+            let below = dict.into_iter().flat_map(|(name, value)| match key {
+                "" => leaves(&name, value),
+                key => leaves(&format!("{key}.{name}"), value),
+            });
+            below.collect()
         }
+        value => vec![(key.to_owned(), value)],
     }
-    found
 }
 
 /// Lists every setting that has a value or could have one.
 pub(super) fn listing(figment: &Figment, config: &Config) -> Result<Vec<Listed>, UsageError> {
-    let root = figment.extract::<Value>()?;
-    let values = leaves(&root);
+    let values = leaves("", figment.extract()?);
     let mut listed = Vec::new();
     for setting in SETTINGS {
         let set = values.iter().filter(|(key, _)| setting.matches(key));

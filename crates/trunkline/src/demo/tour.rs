@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -12,6 +11,11 @@ use crate::{output, progress, record_table, table, terminal};
 
 const INTEGRATION: &str = "twilio";
 const CONNECTION: &str = "my-twilio";
+/// The query for what belongs to the connection.
+const OF_CONNECTION: [(&str, &str); 2] = [
+    ("provider_config_key", INTEGRATION),
+    ("connection_id", CONNECTION),
+];
 const MODEL: &str = "messages";
 const TABLE: &str = "twilio_messages";
 /// How often the demo looks for the next run.
@@ -82,7 +86,7 @@ async fn sync(setup: &Setup, wanted: u64) -> anyhow::Result<Vec<Run>> {
     loop {
         // Counted before the runs are listed, so that the list has every run that brought some of the rows.
         let rows = row_count(setup).await?;
-        let runs = runs(setup).await?;
+        let (_, runs) = setup.client.runs(&OF_CONNECTION).await?;
         let active: Vec<String> = runs
             .iter()
             .filter(|run| !run.has_ended())
@@ -103,26 +107,8 @@ async fn sync(setup: &Setup, wanted: u64) -> anyhow::Result<Vec<Run>> {
     }
 }
 
-/// All runs so far.
-async fn runs(setup: &Setup) -> anyhow::Result<Vec<Run>> {
-    let query = [
-        ("provider_config_key", INTEGRATION),
-        ("connection_id", CONNECTION),
-    ];
-    let response = setup.client.get(&["sync", "runs"], &query).await?;
-    Ok(response::list(&response, "runs")
-        .iter()
-        .cloned()
-        .map(Run::from_json)
-        .collect::<Result<_, _>>()?)
-}
-
 async fn row_count(setup: &Setup) -> anyhow::Result<u64> {
-    let query = [
-        ("provider_config_key", INTEGRATION),
-        ("connection_id", CONNECTION),
-        ("syncs", "*"),
-    ];
+    let query = [&OF_CONNECTION[..], &[("syncs", "*")]].concat();
     let status = setup.client.get(&["sync", "status"], &query).await?;
     Ok(response::list(&status, "syncs")
         .iter()
@@ -131,12 +117,7 @@ async fn row_count(setup: &Setup) -> anyhow::Result<u64> {
 }
 
 async fn show_newest(setup: &Setup) -> anyhow::Result<()> {
-    let functions = setup.client.functions(INTEGRATION).await?;
-    let model = functions
-        .into_iter()
-        .filter_map(|function| function.table)
-        .find(|table| table.plural == MODEL)
-        .context("the gateway does not know the table of the demo")?;
+    let model = setup.client.model(INTEGRATION, MODEL).await?;
     let query = [("connectionId", CONNECTION), ("limit", "10")];
     let page = setup.client.get(&[INTEGRATION, MODEL], &query).await?;
     let rows = response::list(&page, MODEL);

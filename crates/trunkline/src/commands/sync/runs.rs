@@ -1,20 +1,13 @@
 //! `sync runs` and `sync run`: what runs did, and how far they are.
 
 use domain::Clock;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::{incomplete, query};
 use crate::cli::Selection;
-use crate::client::{Client, Run, response};
+use crate::client::{Client, Run};
 use crate::table::{self, Column, Kind, Table};
 use crate::{exit, output, progress, terminal, when};
-
-async fn get(client: &Client, query: &[(&str, &str)]) -> anyhow::Result<(Json, Vec<Run>)> {
-    let response = client.get(&["sync", "runs"], query).await?;
-    let runs = response::list(&response, "runs").iter().cloned();
-    let runs = runs.map(Run::from_json).collect::<Result<_, _>>()?;
-    Ok((response, runs))
-}
 
 /// Shows the progress of the selected syncs' runs until they end.
 pub(super) async fn watch(client: &Client, selection: &Selection) -> anyhow::Result<()> {
@@ -24,7 +17,7 @@ pub(super) async fn watch(client: &Client, selection: &Selection) -> anyhow::Res
         ("provider_config_key", Some(&selection.integration)),
         ("connection_id", selection.connection_id.as_ref()),
     ];
-    let (_, mut runs) = get(client, &query(filters)).await?;
+    let (_, mut runs) = client.runs(&query(filters)).await?;
     let selected = |run: &Run| selection.syncs.is_empty() || selection.syncs.contains(&run.field("sync"));
     runs.retain(|run| !run.has_ended() && selected(run));
     let ids: Vec<String> = runs.iter().map(|run| run.field("id")).collect();
@@ -34,7 +27,7 @@ pub(super) async fn watch(client: &Client, selection: &Selection) -> anyhow::Res
 
 /// Lists runs, newest first.
 pub(super) async fn list(client: &Client, query: &[(&str, &str)], as_json: bool) -> anyhow::Result<()> {
-    let (response, runs) = get(client, query).await?;
+    let (response, runs) = client.runs(query).await?;
     if as_json {
         return output::json(&response);
     }

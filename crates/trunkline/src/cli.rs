@@ -18,7 +18,7 @@ pub(crate) use self::client::{Connect, Connections, ConnectionsCommand, Health, 
 pub(crate) use self::local::Demo;
 pub(crate) use self::local::{ApiKeys, Environments, Key, Providers, ShowConfig};
 pub(crate) use self::sync::{Selection, Sync, SyncCommand};
-use crate::config::{Flags, Listen};
+use crate::config::Listen;
 
 /// A connector gateway: stores your users' API keys, and keeps tables up to date with the providers' records.
 #[derive(Debug, Parser)]
@@ -27,7 +27,7 @@ use crate::config::{Flags, Listen};
 pub(crate) struct Cli {
     /// Read this configuration file instead of ./trunkline.toml [env: TRUNKLINE_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -140,8 +140,8 @@ pub(crate) fn command() -> clap::Command {
 }
 
 impl Cli {
-    /// Returns the settings on this command line. `matches` is the same command line.
-    pub(crate) fn flags(&self, matches: &ArgMatches) -> Flags {
+    /// Returns key, flag and value of each setting on this command line. `matches` is the same command line.
+    pub(crate) fn settings(&self, matches: &ArgMatches) -> Vec<(&'static str, &'static str, String)> {
         let listen = match &self.command {
             Command::Serve(serve) => serve.listen.as_ref().map(ToString::to_string),
             _ => None,
@@ -150,13 +150,10 @@ impl Cli {
             ("listen", "--listen", listen),
             ("api_url", "--url", argument(matches, "url")),
         ];
-        Flags {
-            file: self.config.clone(),
-            values: flags
-                .into_iter()
-                .filter_map(|(key, flag, value)| Some((key, flag, value?)))
-                .collect(),
-        }
+        let given = flags.into_iter();
+        given
+            .filter_map(|(key, flag, value)| Some((key, flag, value?)))
+            .collect()
     }
 }
 

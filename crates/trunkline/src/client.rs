@@ -78,12 +78,12 @@ impl Client {
 
     /// Sends a GET request and returns the JSON of the response.
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Json, ClientError> {
-        self.json(self.request(Method::GET, path, query)?).await
+        self.json(self.request(Method::GET, path, query)).await
     }
 
     /// Sends a DELETE request and returns the JSON of the response.
     pub(crate) async fn delete(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Json, ClientError> {
-        self.json(self.request(Method::DELETE, path, query)?).await
+        self.json(self.request(Method::DELETE, path, query)).await
     }
 
     /// Sends JSON in a POST request with further headers, and returns the JSON of the response.
@@ -94,7 +94,7 @@ impl Client {
         headers: &[(&str, &str)],
     ) -> Result<Json, ClientError> {
         let request = self
-            .request(Method::POST, path, &[])?
+            .request(Method::POST, path, &[])
             .header(CONTENT_TYPE, "application/json")
             .body(body.to_string());
         let request = headers
@@ -110,7 +110,7 @@ impl Client {
         query: &[(&str, &str)],
         accept: &str,
     ) -> Result<Response, ClientError> {
-        self.send(self.request(Method::GET, path, query)?.header(ACCEPT, accept))
+        self.send(self.request(Method::GET, path, query).header(ACCEPT, accept))
             .await
     }
 
@@ -128,18 +128,12 @@ impl Client {
         Ok((response, runs))
     }
 
-    fn request(
-        &self,
-        method: Method,
-        path: &[&str],
-        query: &[(&str, &str)],
-    ) -> Result<RequestBuilder, ClientError> {
+    fn request(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> RequestBuilder {
         let mut url = self.base.clone();
-        // Ids of connections may contain a slash.
-        url.path_segments_mut()
-            .map_err(|()| ClientError::Address)?
-            .pop_if_empty()
-            .extend(path);
+        // An http URL always has segments. Ids of connections may contain a slash.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -147,10 +141,10 @@ impl Client {
             .http
             .request(method, url)
             .header(USER_AGENT, concat!("trunkline-cli/", env!("CARGO_PKG_VERSION")));
-        Ok(match &self.key {
+        match &self.key {
             Some(key) => request.bearer_auth(key.expose_secret()),
             None => request,
-        })
+        }
     }
 
     async fn json(&self, request: RequestBuilder) -> Result<Json, ClientError> {

@@ -30,9 +30,9 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
     if !cli.command.handles_signals() {
         interrupt::guard()?;
     }
-    let flags = cli.flags(matches);
+    let flags = cli.settings(matches);
     let loaded = || -> anyhow::Result<Loaded> {
-        let loaded = Loaded::read(&flags, &environment)?;
+        let loaded = Loaded::read(cli.config.as_deref(), &flags, &environment)?;
         telemetry::start(&loaded.config.log, &environment)?;
         Ok(loaded)
     };

@@ -10,7 +10,7 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Format, Toml};
@@ -114,15 +114,6 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// The settings on the command line.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Flags {
-    /// The configuration file, which must exist.
-    pub(crate) file: Option<PathBuf>,
-    /// Key, flag and value of each setting.
-    pub(crate) values: Vec<(&'static str, &'static str, String)>,
-}
-
 /// The settings, and the source of each.
 pub(crate) struct Loaded {
     pub(crate) config: Config,
@@ -130,16 +121,21 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Reads all sources.
-    pub(crate) fn read(flags: &Flags, environment: &Environment) -> Result<Self, UsageError> {
+    /// Reads all sources. `named` is the configuration file of the command line, which must exist; `flags` are key, flag and value of each
+    /// setting there.
+    pub(crate) fn read(
+        named: Option<&Path>,
+        flags: &[(&str, &str, String)],
+        environment: &Environment,
+    ) -> Result<Self, UsageError> {
         let mut figment = settings::defaults();
-        if let Some(path) = file(flags, environment)? {
+        if let Some(path) = file(named, environment)? {
             figment = figment.merge(Toml::file_exact(path));
         }
         for (variable, key, value) in environment.settings() {
             figment = figment.merge(Given::new(&key, value, &variable));
         }
-        for (key, flag, value) in &flags.values {
+        for (key, flag, value) in flags {
             figment = figment.merge(Given::new(key, value, flag));
         }
         settings::refuse_unknown(&figment)?;
@@ -178,12 +174,12 @@ impl Config {
 }
 
 /// Returns the configuration file to read. The default one need not exist.
-fn file(flags: &Flags, environment: &Environment) -> Result<Option<PathBuf>, UsageError> {
-    let of_variable = || environment.get(FILE_VARIABLE).map(PathBuf::from);
-    let named = (flags.file.clone().map(|path| (path, FILE_FLAG)))
-        .or_else(|| of_variable().map(|path| (path, FILE_VARIABLE)));
+fn file(named: Option<&Path>, environment: &Environment) -> Result<Option<PathBuf>, UsageError> {
+    let of_variable = || environment.get(FILE_VARIABLE).map(Path::new);
+    let named =
+        (named.map(|path| (path, FILE_FLAG))).or_else(|| of_variable().map(|path| (path, FILE_VARIABLE)));
     match named {
-        Some((path, _)) if path.is_file() => Ok(Some(path)),
+        Some((path, _)) if path.is_file() => Ok(Some(path.to_owned())),
         Some((path, origin)) => Err(UsageError(format!(
             "there is no configuration file {}: correct {origin}, or leave it out",
             path.display()
@@ -204,17 +200,16 @@ mod tests {
     fn read_with(
         text: &str,
         variables: &[(&str, &str)],
-        values: Vec<(&'static str, &'static str, String)>,
+        flags: &[(&str, &str, String)],
     ) -> Result<Loaded, UsageError> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("trunkline.toml");
         std::fs::write(&file, text).unwrap();
-        let file = Some(file);
-        Loaded::read(&Flags { file, values }, &environment(variables))
+        Loaded::read(Some(&file), flags, &environment(variables))
     }
 
     fn read(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, UsageError> {
-        read_with(text, variables, Vec::new())
+        read_with(text, variables, &[])
     }
 
     fn config(text: &str, variables: &[(&str, &str)]) -> Config {
@@ -268,7 +263,7 @@ mod tests {
             ("TRUNKLINE_WORKER__POLL_MS", "2"),
         ];
         let flag = ("listen", "--listen", "127.0.0.1:3".to_owned());
-        let loaded = read_with(file, &variables, vec![flag]).unwrap();
+        let loaded = read_with(file, &variables, &[flag]).unwrap();
 
         let Config { listen, worker, .. } = &loaded.config;
         assert_eq!(listen.to_string(), "127.0.0.1:3");
@@ -363,11 +358,8 @@ mod tests {
 
     #[test]
     fn a_named_file_must_exist() {
-        let file = Some("/nowhere/t.toml".into());
-        let values = Vec::new();
-        let error = Loaded::read(&Flags { file, values }, &environment(&[]))
-            .err()
-            .unwrap();
+        let named = Some(Path::new("/nowhere/t.toml"));
+        let error = Loaded::read(named, &[], &environment(&[])).err().unwrap();
         assert_eq!(
             error.to_string(),
             "there is no configuration file /nowhere/t.toml: correct --config, or leave it out"

@@ -172,7 +172,8 @@ fn escaped(value: &str) -> String {
 /// easiest to read.
 fn short_length<'a>(ids: impl Iterator<Item = &'a str>, least: usize) -> usize {
     let sorted: BTreeSet<&str> = ids.collect();
-    let common = |(one, other): (&&str, &&str)| one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    let common =
+        |(one, other): (&&str, &&str)| one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
     let shared = sorted.iter().zip(sorted.iter().skip(1)).map(common).max();
     shared.map_or(least, |shared| least.max(shared + 1))
 }

@@ -200,7 +200,10 @@ pub(crate) fn check_api_key(config: &Config) -> Result<(), UsageError> {
 }
 
 /// Makes sure that there is an environment with an API key. Returns the key if it is new.
-pub(crate) async fn first_api_key(gateway: &Gateway, config: &Config) -> anyhow::Result<Option<SecretString>> {
+pub(crate) async fn first_api_key(
+    gateway: &Gateway,
+    config: &Config,
+) -> anyhow::Result<Option<SecretString>> {
     let environment: EnvironmentName = FIRST_ENVIRONMENT.parse()?;
     let made = api_keys::bootstrap(gateway, &environment, config.secret_key.clone()).await?;
     Ok(made.map(|key| key.secret))

@@ -133,7 +133,10 @@ impl Failure {
     pub(crate) fn log(&self) {
         let RunError { code, message, hint } = self.to_run_error();
         let quotes_provider = self.refusal().is_some()
-            || matches!(self, Self::NotPermitted(_) | Self::Account(_) | Self::Unreadable(_));
+            || matches!(
+                self,
+                Self::NotPermitted(_) | Self::Account(_) | Self::Unreadable(_)
+            );
         let error = (!quotes_provider).then_some(message);
         tracing::warn!(error.code = code, error, error.hint = hint, "the run failed");
     }

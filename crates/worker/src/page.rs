@@ -133,7 +133,8 @@ impl Parser<'_> {
             json.skip()?;
             return Ok(None);
         }
-        let within = |name: &str| -> Vec<&[String]> { kept.iter().filter_map(|path| below(path, name)).collect() };
+        let within =
+            |name: &str| -> Vec<&[String]> { kept.iter().filter_map(|path| below(path, name)).collect() };
         let mut inside = Map::new();
         match (json.kind()?, records) {
             (JsonKind::List, Some([])) => {

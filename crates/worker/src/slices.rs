@@ -236,7 +236,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Writes a page that is not the last. Cuts the slice if a reader is idle or the slice has proved long, and returns its new range.
-    async fn advance(&self, mut write: PageWrite, cursor: String, pages: u64) -> Result<Option<Range>, Failure> {
+    async fn advance(
+        &self,
+        mut write: PageWrite,
+        cursor: String,
+        pages: u64,
+    ) -> Result<Option<Range>, Failure> {
         let cut = self.cut(pages);
         let kept_and_lost = self.slice.range.zip(cut).map(|(range, at)| range.split_at(at));
         write.slice = self.slice.id.map(|id| SliceChange::Advance {
@@ -301,7 +306,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Writes a page after which a later run continues, since this one has reached a limit.
-    async fn store_position(&self, mut write: PageWrite, cursor: String, limit: &Failure) -> Result<(), Failure> {
+    async fn store_position(
+        &self,
+        mut write: PageWrite,
+        cursor: String,
+        limit: &Failure,
+    ) -> Result<(), Failure> {
         let (next, from_at, to_at) = (Some(cursor), None, None);
         if let Some(id) = self.slice.id {
             write.slice = Some(SliceChange::Advance { id, next, from_at });

@@ -47,8 +47,22 @@ impl Worker {
         let Self { gateway, options, id } = &self;
         let working = async {
             tokio::join!(
-                queue::run(gateway, SyncWork(&self), id, options.concurrency, options, &stopping),
-                queue::run(gateway, ActionWork(&self), id, options.actions, options, &stopping)
+                queue::run(
+                    gateway,
+                    SyncWork(&self),
+                    id,
+                    options.concurrency,
+                    options,
+                    &stopping
+                ),
+                queue::run(
+                    gateway,
+                    ActionWork(&self),
+                    id,
+                    options.actions,
+                    options,
+                    &stopping
+                )
             )
         };
         tokio::select! {

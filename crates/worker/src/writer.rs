@@ -22,7 +22,7 @@ use upstream::BodyMemory;
 use self::group_commit::Queue;
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
-use crate::write_order::{WrittenPages, RequestPosition};
+use crate::write_order::{RequestPosition, WrittenPages};
 
 /// The buffer is flushed above this many records.
 const BUFFERED_RECORDS: usize = 500;
@@ -203,7 +203,9 @@ impl Writer {
             state.buffered.push(write);
             let records: usize = state.buffered.iter().map(|write| write.records.len()).sum();
             let bytes: usize = state.buffered.iter().map(|write| write.bytes).sum();
-            records > BUFFERED_RECORDS || bytes > BUFFERED_BYTES || state.notes_stored_at.elapsed() > STORE_NOTES_EVERY
+            records > BUFFERED_RECORDS
+                || bytes > BUFFERED_BYTES
+                || state.notes_stored_at.elapsed() > STORE_NOTES_EVERY
         };
         if full {
             self.flush().await?;

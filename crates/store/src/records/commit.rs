@@ -266,7 +266,8 @@ fn change_slice(c: &mut DbConn, page: &PageCommit<'_>) -> Result<(), StoreError>
             let slice = of_sync.filter(schema::slices::id.eq(id.raw()));
             let advanced = (
                 schema::slices::next.eq(next),
-                schema::slices::pages.eq(schema::slices::pages + i64::try_from(page.pages).unwrap_or(i64::MAX)),
+                schema::slices::pages
+                    .eq(schema::slices::pages + i64::try_from(page.pages).unwrap_or(i64::MAX)),
                 schema::slices::records.eq(schema::slices::records + signed(page.records.len())),
                 from_at.map(|from_at| schema::slices::from_at.eq(from_at.as_micros())),
             );

@@ -21,9 +21,6 @@ pub(crate) enum ClientError {
         "the response is not that of a gateway of this version: use a `trunkline` of the gateway's version"
     )]
     Unexpected(#[source] serde_json::Error),
-    /// The configured address cannot have a path.
-    #[error("the address of the gateway must begin with http:// or https://")]
-    Address,
 }
 
 /// An error response of the API.

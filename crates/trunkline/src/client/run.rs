@@ -77,7 +77,10 @@ impl Run {
 
     /// Returns how many records of the provider it has compared with the table. A record that was sent twice counts twice.
     pub(crate) fn checked(&self) -> u64 {
-        ["added", "updated", "unchanged"].map(|name| self.count(name)).iter().sum()
+        ["added", "updated", "unchanged"]
+            .map(|name| self.count(name))
+            .iter()
+            .sum()
     }
 
     /// Returns the time from its start to its end, if it has both.

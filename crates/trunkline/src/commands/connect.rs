@@ -12,11 +12,7 @@ use crate::config::Environment;
 use crate::{output, terminal};
 
 /// Connects an account and says what to do next.
-pub(crate) async fn run(
-    client: &Client,
-    environment: &Environment,
-    options: &Connect,
-) -> anyhow::Result<()> {
+pub(crate) async fn run(client: &Client, environment: &Environment, options: &Connect) -> anyhow::Result<()> {
     let integration = options.integration.as_str();
     let forms = client.connect_forms(integration).await?;
     if let Some(notice) = &forms.notice {

@@ -60,7 +60,10 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<()> {
 /// Deletes the data that lost keys encrypted, once the user confirms.
 pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<()> {
     wiring::require_database(config)?;
-    let (store, source) = (wiring::store(COMMAND, config).await?, wiring::encryption_keys(config)?);
+    let (store, source) = (
+        wiring::store(COMMAND, config).await?,
+        wiring::encryption_keys(config)?,
+    );
     wiring::require_current_tables(&store).await?;
     let lost = LostKeys::find(&store, &source).await?;
     if lost.keys().is_empty() {

@@ -54,7 +54,8 @@ fn optional<'de, D: Deserializer<'de>>(
     parse: fn(&str) -> Result<Url, String>,
 ) -> Result<Option<Url>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| parse(&text).map_err(de::Error::custom)).transpose()
+    text.map(|text| parse(&text).map_err(de::Error::custom))
+        .transpose()
 }
 
 /// Deserializes origins of http or https that are separated by commas.

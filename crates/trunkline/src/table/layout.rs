@@ -121,7 +121,13 @@ impl Table {
         }
     }
 
-    fn measured<'a>(&'a self, index: usize, column: &'a Column, short_ids: bool, now: Timestamp) -> Fitted<'a> {
+    fn measured<'a>(
+        &'a self,
+        index: usize,
+        column: &'a Column,
+        short_ids: bool,
+        now: Timestamp,
+    ) -> Fitted<'a> {
         let values: Vec<&str> = self
             .rows
             .iter()
@@ -356,7 +362,9 @@ mod tests {
 
         let wide = fitted(&table, 100);
         assert!(
-            wide.contains(&format!("0298f0c8-e89b-12d3-a456-426614174000  failed      1  {error}\n")),
+            wide.contains(&format!(
+                "0298f0c8-e89b-12d3-a456-426614174000  failed      1  {error}\n"
+            )),
             "{wide}"
         );
         assert!(!wide.contains("NOTE"), "{wide}");

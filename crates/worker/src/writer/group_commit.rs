@@ -113,7 +113,7 @@ impl Writer {
     ) -> Result<Vec<PageCounts>, Failure> {
         let notes = {
             let mut state = self.state.lock();
-            state.noted_at = Instant::now();
+            state.notes_stored_at = Instant::now();
             std::mem::take(&mut state.notes)
         };
         let began = Instant::now();

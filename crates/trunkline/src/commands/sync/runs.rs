@@ -153,7 +153,12 @@ fn duration(run: &Run) -> String {
 
 /// Returns how a run ended, in a line.
 pub(super) fn sentence(run: &Run) -> String {
-    let what = format!("{} of {}: {}", run.field("sync"), run.field("connection_id"), run.state());
+    let what = format!(
+        "{} of {}: {}",
+        run.field("sync"),
+        run.field("connection_id"),
+        run.state()
+    );
     let ended = match run.error_text().as_str() {
         "" => format!("{what} in {}: {}", run.duration(), run.summary()),
         error => format!("{what}: {error}"),

@@ -1,6 +1,6 @@
 //! The provider file as it is written, from which the JSON Schema is made too.
 //!
-//! A section whose checked form is the same is deserialized into that form, which is in the module of its name; here are the others.
+//! A section whose checked form is the same is deserialized into that form, which is in the module of its name, in `provider` or in `response`; here are the others.
 //! The words for what Nango's provider entries also describe are the same, so that such a file loads as it is. What the values mean is
 //! decided in `check`.
 //!

@@ -1,5 +1,6 @@
 //! What a failed request means. One table says for each error whether to retry, whether the provider did anything, and which public codes
-//! it has. One rule says when an attempt is followed by another.
+//! it has. One rule says when an attempt is followed by another. A new status may belong
+//! into both: the table counts once the attempts are used up.
 
 use http::header::HeaderMap;
 use registry::{RenderError, RetryRules};

@@ -1,6 +1,6 @@
 //! Pagination: the request for the first page, what comes after a page, and the request for a page at a cursor.
 //!
-//! A new style is a variant of [`PageBy`], with an arm in each of `first_page`, `next_page` and `page_request`. A cursor is stored, so it
+//! A new style is a variant of [`PageBy`], with an arm in each of `next_page` and `page_request`, and one in `first_page` if the first request has a position. A cursor is stored, so it
 //! never holds the provider's own parameters, which may be keys; they are added again when the request is sent.
 
 use http::header::HeaderMap;

@@ -14,7 +14,7 @@ use serde_json::json;
 use store::{Store, StoreOptions};
 use tracing_subscriber::EnvFilter;
 use upstream::{Upstream, UpstreamOptions};
-use vault::{KeyRing, SecretKey};
+use vault::{EncryptionKey, KeyRing};
 
 use crate::sim::Access;
 
@@ -73,7 +73,7 @@ impl App {
             base_urls,
             ..UpstreamOptions::default()
         };
-        let keys = KeyRing::new(SecretKey::from_base64(ENCRYPTION_KEY)?, Vec::new());
+        let keys = KeyRing::new(EncryptionKey::from_base64(ENCRYPTION_KEY)?, Vec::new());
         let gateway = Gateway::start(GatewayParts {
             store,
             registry: Registry::load(options.integrations.as_deref())?,

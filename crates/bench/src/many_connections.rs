@@ -8,7 +8,7 @@ use domain::{Clock, Connection, ConnectionFilter, ConnectionName, Timestamp, Var
 use store::connections::{self, ConnectionChange, NewConnection};
 use store::syncs::{self, NewSync};
 use store::{DbConn, StoreError, credentials};
-use vault::{KeyRing, Owner, SealContext, SecretKey, SecretString};
+use vault::{EncryptionKey, KeyRing, Owner, SealContext, SecretString};
 
 use crate::app::{App, AppOptions, CONNECTION, ENCRYPTION_KEY, INTEGRATION, SYNC};
 
@@ -67,7 +67,7 @@ impl App {
             .connection;
         let id = row.id;
         let sealed = self.gateway.store.read(move |c| credentials::get(c, id)).await?;
-        let ring = KeyRing::new(SecretKey::from_base64(ENCRYPTION_KEY)?, Vec::new());
+        let ring = KeyRing::new(EncryptionKey::from_base64(ENCRYPTION_KEY)?, Vec::new());
         let plain = ring.open(&seal_context(&row), &sealed.parse()?)?;
         Ok(Template {
             row,

@@ -20,13 +20,13 @@ use serde_json::json;
 use store::testing::TestDatabase;
 use testkit::{AppBuilder, TestApp, on_both_databases};
 use upstream::{Upstream, UpstreamOptions};
-use vault::{KeyFile, KeyRing, SecretKey};
+use vault::{EncryptionKey, KeyFile, KeyRing};
 
 fn with_key_file() -> AppBuilder {
     AppBuilder::default().with_key_file()
 }
 
-fn ring(keys: &[&SecretKey]) -> KeySource {
+fn ring(keys: &[&EncryptionKey]) -> KeySource {
     let older = keys[1..].iter().map(|key| (*key).clone()).collect();
     KeySource::Given(KeyRing::new(keys[0].clone(), older))
 }
@@ -51,7 +51,7 @@ async fn opens_all(app: &TestApp, gateway: &Gateway) -> bool {
     all
 }
 
-fn write_keys(file: &KeyFile, keys: &[&SecretKey]) {
+fn write_keys(file: &KeyFile, keys: &[&EncryptionKey]) {
     let lines: Vec<String> = keys
         .iter()
         .map(|key| key.to_base64().expose_secret().to_owned())
@@ -90,9 +90,9 @@ async fn an_invalid_key_file_is_reported_and_not_used(app: TestApp) {
     app.expect_error("the key file cannot be used");
     app.connect_as(app.admin(), "before").await;
     let right = app.key_file().load().unwrap().current().clone();
-    let (path, other) = (app.key_file().path(), SecretKey::generate());
+    let (path, other) = (app.key_file().path(), EncryptionKey::generate());
     let truncated = fs::read(path).unwrap()[..20].to_vec();
-    let spoils: [fn(&TestApp, &SecretKey, &[u8]); 4] = [
+    let spoils: [fn(&TestApp, &EncryptionKey, &[u8]); 4] = [
         |app, other, _| write_keys(app.key_file(), &[other]),
         |app, _, _| fs::write(app.key_file().path(), "").unwrap(),
         |app, _, cut| fs::write(app.key_file().path(), cut).unwrap(),
@@ -157,7 +157,7 @@ async fn concurrent_first_starts_end_with_one_key(app: TestApp) {
 #[on_both_databases]
 async fn processes_that_start_with_different_keys_do_not_share_a_database(app: TestApp) {
     let database = TestDatabase::new(app.store().dialect()).await.unwrap();
-    let keys: Vec<SecretKey> = (0..4).map(|_| SecretKey::generate()).collect();
+    let keys: Vec<EncryptionKey> = (0..4).map(|_| EncryptionKey::generate()).collect();
 
     let starts = keys.iter().map(|key| fresh(&app, &database, ring(&[key])));
     let started = futures::future::join_all(starts).await;
@@ -193,8 +193,8 @@ async fn fresh(
 async fn a_start_fails_if_a_key_that_is_still_needed_is_missing(app: TestApp) {
     app.connect_as(app.admin(), "one").await;
     app.connect_as(app.admin(), "two").await;
-    let old = SecretKey::from_base64(app.encryption_key().expose_secret()).unwrap();
-    let new = SecretKey::generate();
+    let old = EncryptionKey::from_base64(app.encryption_key().expose_secret()).unwrap();
+    let new = EncryptionKey::generate();
     let both = start(&app, ring(&[&new, &old])).await.unwrap();
     assert!(opens_all(&app, &both).await);
 
@@ -256,7 +256,7 @@ async fn a_rotation_that_was_killed_before_the_database_knew_its_key_loses_nothi
 async fn a_rotation_never_writes_over_a_file_that_lacks_a_key(app: TestApp) {
     app.expect_error("the key file cannot be used");
     app.connect_as(app.admin(), "one").await;
-    let (path, other) = (app.key_file().path(), SecretKey::generate());
+    let (path, other) = (app.key_file().path(), EncryptionKey::generate());
     let right = fs::read(path).unwrap();
     write_keys(app.key_file(), &[&other]);
     let wrong = fs::read(path).unwrap();
@@ -314,8 +314,8 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
     app.connect_as(app.admin(), "two").await;
     app.run_due().await;
     let rows = app.rows("one").await;
-    let old = SecretKey::from_base64(app.encryption_key().expose_secret()).unwrap();
-    let new = SecretKey::generate();
+    let old = EncryptionKey::from_base64(app.encryption_key().expose_secret()).unwrap();
+    let new = EncryptionKey::generate();
     let both = start(&app, ring(&[&new, &old])).await.unwrap();
     connect(&app, &both, "three").await;
     let nothing = LostKeys::find(app.store(), &ring(&[&new, &old])).await.unwrap();
@@ -349,7 +349,7 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
     }
     assert_eq!(app.rows("one").await, rows, "the table stays");
     // Nothing is left of them that a rotation would have to decrypt.
-    let third = SecretKey::generate();
+    let third = EncryptionKey::generate();
     let rotating = start(&app, ring(&[&third, &new])).await.unwrap();
     encryption::rotate(&rotating).await.unwrap();
     assert_eq!(encryption::reseal(&rotating, |_| ()).await.unwrap().sealed, 1);

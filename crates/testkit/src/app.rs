@@ -17,7 +17,7 @@ use store::testing::TestDatabase;
 use store::{Store, api_keys, environments, lease, runs};
 use tokio_util::sync::CancellationToken;
 use twilio_sim::Simulator;
-use vault::{KeyFile, KeyRing, SecretKey};
+use vault::{EncryptionKey, KeyFile, KeyRing};
 use worker::{Worker, WorkerOptions};
 
 use crate::client::Client;
@@ -202,7 +202,7 @@ impl TestApp {
     /// # Panics
     /// If the process does not start.
     pub async fn another_gateway(&self, registry: Registry) -> Arc<Gateway> {
-        let key = SecretKey::from_base64(self.encryption_key.expose_secret()).expect("a valid key");
+        let key = EncryptionKey::from_base64(self.encryption_key.expose_secret()).expect("a valid key");
         self.try_another_gateway(registry, KeySource::Given(KeyRing::new(key, Vec::new())))
             .await
             .expect("the gateway starts")

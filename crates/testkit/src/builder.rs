@@ -13,7 +13,7 @@ use store::Dialect;
 use store::testing::{TestContext, TestDatabase};
 use twilio_sim::{SimConfig, Simulator};
 use upstream::{Backoff, Upstream, UpstreamOptions};
-use vault::{KeyFile, KeyRing, SecretKey};
+use vault::{EncryptionKey, KeyFile, KeyRing};
 
 use crate::app::{ENVIRONMENT, TestApp};
 use crate::client::Client;
@@ -146,7 +146,7 @@ impl AppBuilder {
             None => TestDatabase::new(dialect).await?,
         };
         let store = database.store().await;
-        let (clock, key) = (self.clock, SecretKey::generate());
+        let (clock, key) = (self.clock, EncryptionKey::generate());
         let encryption_key = key.to_base64();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let key_file = KeyFile::at(folder.path().join("trunkline.key"));

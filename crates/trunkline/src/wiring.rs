@@ -11,7 +11,7 @@ use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use store::{Dialect, Store, StoreOptions};
 use upstream::{Upstream, UpstreamOptions};
-use vault::{KeyFile, KeyRing, SecretKey, api_key};
+use vault::{EncryptionKey, KeyFile, KeyRing, api_key};
 use worker::WorkerOptions;
 
 use crate::config::{self, Config, unusable};
@@ -243,7 +243,7 @@ pub(crate) fn encryption_key_file(config: &Config) -> Result<KeyFile, UsageError
 
 /// Parses encryption keys separated by commas. The first encrypts, all decrypt.
 fn parse_encryption_keys(given: &SecretString) -> anyhow::Result<KeyRing> {
-    let parse = |key| SecretKey::from_base64(key).map_err(|error| unusable("encryption_key", error));
+    let parse = |key| EncryptionKey::from_base64(key).map_err(|error| unusable("encryption_key", error));
     let mut keys = given.expose_secret().split(',').map(parse);
     let current = keys.next().context("`encryption_key` is empty")??;
     Ok(KeyRing::new(current, keys.collect::<Result<_, _>>()?))

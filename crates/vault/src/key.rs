@@ -16,9 +16,9 @@ const LENGTH: usize = 32;
 
 /// A key for XChaCha20-Poly1305: 32 random bytes, wiped from memory on drop.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct SecretKey([u8; LENGTH]);
+pub struct EncryptionKey([u8; LENGTH]);
 
-impl SecretKey {
+impl EncryptionKey {
     /// Returns a new random key.
     pub fn generate() -> Self {
         Self(rand::random())
@@ -52,9 +52,9 @@ impl SecretKey {
     }
 }
 
-impl fmt::Debug for SecretKey {
+impl fmt::Debug for EncryptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SecretKey({})", self.id())
+        write!(f, "EncryptionKey({})", self.id())
     }
 }
 
@@ -69,34 +69,34 @@ mod tests {
     proptest! {
         #[test]
         fn a_key_is_read_from_every_form_of_base64(bytes: [u8; 32]) {
-            let id = SecretKey(bytes).id();
+            let id = EncryptionKey(bytes).id();
             let standard = STANDARD.encode(bytes);
             for text in [
                 standard.clone(), STANDARD_NO_PAD.encode(bytes), URL_SAFE.encode(bytes),
                 URL_SAFE_NO_PAD.encode(bytes), format!(" {standard}\n"),
             ] {
-                prop_assert_eq!(SecretKey::from_base64(&text).unwrap().id(), id.clone());
+                prop_assert_eq!(EncryptionKey::from_base64(&text).unwrap().id(), id.clone());
             }
-            let written = SecretKey(bytes).to_base64();
+            let written = EncryptionKey(bytes).to_base64();
             prop_assert_eq!(written.expose_secret(), standard.as_str());
         }
     }
 
     #[test]
     fn an_error_says_what_a_key_must_be_and_does_not_quote_the_wrong_one() {
-        let short = SecretKey::from_base64("c2hvcnQ=").unwrap_err().to_string();
+        let short = EncryptionKey::from_base64("c2hvcnQ=").unwrap_err().to_string();
         assert!(
             short.contains("32 bytes in base64") && short.contains("has 5 bytes"),
             "{short}"
         );
-        let garbled = SecretKey::from_base64("geheim!geheim").unwrap_err();
+        let garbled = EncryptionKey::from_base64("geheim!geheim").unwrap_err();
         assert!(!format!("{garbled} {garbled:?}").contains("geheim"));
     }
 
     #[test]
     fn debug_shows_only_the_id() {
-        let key = SecretKey([7; 32]);
-        assert_eq!(format!("{key:?}"), format!("SecretKey({})", key.id()));
+        let key = EncryptionKey([7; 32]);
+        assert_eq!(format!("{key:?}"), format!("EncryptionKey({})", key.id()));
         assert_eq!(KeyId::parse(key.id().as_str()), Some(key.id()));
         assert_eq!(KeyId::parse("ABCDEF01"), None);
     }

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use crate::error::VaultError;
-use crate::key::SecretKey;
+use crate::key::EncryptionKey;
 use crate::key_ring::KeyRing;
 
 /// The largest key file in bytes: more than a thousand keys.
@@ -43,7 +43,7 @@ impl KeyFile {
         let lines = (1..).zip(text.lines());
         for (line, key) in lines.filter(|(_, line)| !line.trim().is_empty()) {
             let invalid = |error| self.invalid(format!("has no valid key in line {line} ({error})"));
-            keys.push(SecretKey::from_base64(key).map_err(invalid)?);
+            keys.push(EncryptionKey::from_base64(key).map_err(invalid)?);
         }
         let mut keys = keys.into_iter();
         let current = keys.next().ok_or_else(|| self.invalid("is empty"))?;
@@ -54,7 +54,7 @@ impl KeyFile {
     ///
     /// Call it only for a database that was never used with a key.
     pub fn create(&self) -> Result<Option<KeyRing>, VaultError> {
-        let ring = KeyRing::new(SecretKey::generate(), Vec::new());
+        let ring = KeyRing::new(EncryptionKey::generate(), Vec::new());
         let created =
             write_temporary(&ring, &self.path).and_then(|file| match file.persist_noclobber(&self.path) {
                 Ok(_) => sync_folder(&self.path).map(|()| Some(ring)),
@@ -69,7 +69,7 @@ impl KeyFile {
     /// Two rotations at the same time would lose a new key, so the caller must run one at a time.
     pub fn rotate(&self) -> Result<KeyRing, VaultError> {
         let older = self.load()?.keys().cloned().collect();
-        let ring = KeyRing::new(SecretKey::generate(), older);
+        let ring = KeyRing::new(EncryptionKey::generate(), older);
         // Replaces the target of a symbolic link, not the link.
         let path = fs::canonicalize(&self.path).map_err(self.io_error("read"))?;
         write_temporary(&ring, &path)
@@ -261,7 +261,7 @@ mod tests {
     fn the_error_of_an_invalid_file_says_what_is_wrong_and_quotes_no_key() {
         let (_folder, file) = key_file();
         let path = file.path();
-        let key = SecretKey::generate().to_base64();
+        let key = EncryptionKey::generate().to_base64();
         let good = key.expose_secret().as_bytes();
         let cases: [(&[u8], &str); 6] = [
             (b"", "is empty"),

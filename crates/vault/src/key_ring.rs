@@ -9,35 +9,35 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::error::VaultError;
-use crate::key::SecretKey;
+use crate::key::EncryptionKey;
 use crate::key_id::KeyId;
 use crate::sealed::{NONCE, SealContext, Sealed};
 
 /// The key that seals, and older keys that only open.
 #[derive(Debug, Clone)]
 pub struct KeyRing {
-    current: SecretKey,
-    older: Vec<SecretKey>,
+    current: EncryptionKey,
+    older: Vec<EncryptionKey>,
 }
 
 impl KeyRing {
     /// Creates a ring that seals with `current` and opens with any of its keys. `older` is newest first.
-    pub fn new(current: SecretKey, older: Vec<SecretKey>) -> Self {
+    pub fn new(current: EncryptionKey, older: Vec<EncryptionKey>) -> Self {
         Self { current, older }
     }
 
     /// Returns the key that seals.
-    pub fn current(&self) -> &SecretKey {
+    pub fn current(&self) -> &EncryptionKey {
         &self.current
     }
 
     /// Returns the ids of all keys, the current one first.
     pub fn ids(&self) -> Vec<KeyId> {
-        self.keys().map(SecretKey::id).collect()
+        self.keys().map(EncryptionKey::id).collect()
     }
 
     /// Returns all keys, the current one first.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &SecretKey> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &EncryptionKey> {
         std::iter::once(&self.current).chain(&self.older)
     }
 
@@ -122,7 +122,7 @@ fn check_data(key_id: &KeyId) -> Vec<u8> {
     [b"trunkline check v1\0".as_slice(), key_id.as_str().as_bytes()].concat()
 }
 
-fn cipher(key: &SecretKey) -> XChaCha20Poly1305 {
+fn cipher(key: &EncryptionKey) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(key.bytes().into())
 }
 
@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn ring() -> KeyRing {
-        KeyRing::new(SecretKey::generate(), Vec::new())
+        KeyRing::new(EncryptionKey::generate(), Vec::new())
     }
 
     proptest! {
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_rotated_key_still_opens_old_values_and_seals_them_again() {
-        let (old, new) = (SecretKey::generate(), SecretKey::generate());
+        let (old, new) = (EncryptionKey::generate(), EncryptionKey::generate());
         let before = KeyRing::new(old.clone(), Vec::new());
         let after = KeyRing::new(new.clone(), vec![old]);
         let context = context(1, 2, "apiKey");
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_value_with_the_id_of_another_key_does_not_open() {
-        let (old, new) = (SecretKey::generate(), SecretKey::generate());
+        let (old, new) = (EncryptionKey::generate(), EncryptionKey::generate());
         let ring = KeyRing::new(new, vec![old.clone()]);
         let context = context(1, 2, "apiKey");
         let mut sealed = ring.seal(&context, &"secret".into());
@@ -235,7 +235,7 @@ mod tests {
         let id = ring.current().id();
         let sealed = ring.seal(&context(1, 2, "apiKey"), &"secret".into());
         assert_eq!(format!("{sealed:?}"), format!("Sealed({id})"));
-        let expected = format!("KeyRing {{ current: SecretKey({id}), older: [] }}");
+        let expected = format!("KeyRing {{ current: EncryptionKey({id}), older: [] }}");
         assert_eq!(format!("{ring:?}"), expected);
     }
 }

@@ -14,7 +14,7 @@ mod sealed;
 pub mod session_token;
 
 pub use error::VaultError;
-pub use key::SecretKey;
+pub use key::EncryptionKey;
 pub use key_file::KeyFile;
 pub use key_id::KeyId;
 pub use key_ring::KeyRing;

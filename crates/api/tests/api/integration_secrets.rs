@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value as Json, json};
 use store::integrations::{self, IntegrationChange};
 use testkit::{TestApp, on_both_databases};
-use vault::{KeyRing, SecretKey};
+use vault::{EncryptionKey, KeyRing};
 use wiremock::MockServer;
 
 use crate::secret_config::{TOKEN, connect, proxied, registry, with_acme};
@@ -50,15 +50,15 @@ async fn connection(app: &TestApp, gateway: &Gateway) -> Connection {
         .unwrap()
 }
 
-fn key(app: &TestApp) -> SecretKey {
-    SecretKey::from_base64(app.encryption_key().expose_secret()).unwrap()
+fn key(app: &TestApp) -> EncryptionKey {
+    EncryptionKey::from_base64(app.encryption_key().expose_secret()).unwrap()
 }
 
-async fn start(app: &TestApp, keys: &[SecretKey]) -> Result<Arc<Gateway>, GatewayError> {
+async fn start(app: &TestApp, keys: &[EncryptionKey]) -> Result<Arc<Gateway>, GatewayError> {
     app.try_another_gateway(registry(), given(keys)).await
 }
 
-fn given(keys: &[SecretKey]) -> KeySource {
+fn given(keys: &[EncryptionKey]) -> KeySource {
     KeySource::Given(KeyRing::new(keys[0].clone(), keys[1..].to_vec()))
 }
 
@@ -133,7 +133,7 @@ async fn a_secret_stored_in_plain_text_is_sealed_at_start(app: TestApp) {
 async fn a_rotation_of_the_key_reseals_secrets(app: TestApp) {
     let (app, _provider) = with_acme(&app).await;
     made(&app, json!({ "app": APP })).await;
-    let (old, new) = (key(&app), SecretKey::generate());
+    let (old, new) = (key(&app), EncryptionKey::generate());
     let refused = start(&app, std::slice::from_ref(&new))
         .await
         .err()
@@ -162,7 +162,7 @@ async fn a_rotation_of_the_key_reseals_secrets(app: TestApp) {
 async fn a_secret_that_was_lost_with_its_key_can_be_set_again(app: TestApp) {
     let (app, _provider) = with_acme(&app).await;
     made(&app, json!({ "app": APP, "team": "red" })).await;
-    let (old, new) = (key(&app), SecretKey::generate());
+    let (old, new) = (key(&app), EncryptionKey::generate());
     let both = start(&app, &[new.clone(), old]).await.unwrap();
     let body = json!({ "connectionId": "mine", "apiKey": "good", "tok": TOKEN });
     let request = serde_json::from_value(body).unwrap();

@@ -4,7 +4,7 @@ use domain::{Clock, EnvironmentName};
 use gateway::{Gateway, LostKeys, Rotation, encryption};
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret;
-use vault::{SecretKey, api_key};
+use vault::{EncryptionKey, api_key};
 
 use crate::commands::confirm::confirm;
 use crate::config::Config;
@@ -16,7 +16,7 @@ pub(crate) fn generate() -> anyhow::Result<()> {
     let environment: EnvironmentName = wiring::FIRST_ENVIRONMENT.parse()?;
     output::line(format_args!(
         "TRUNKLINE_ENCRYPTION_KEY={}",
-        SecretKey::generate().to_base64().expose_secret()
+        EncryptionKey::generate().to_base64().expose_secret()
     ))?;
     output::line(format_args!(
         "TRUNKLINE_SECRET_KEY={}",

@@ -48,7 +48,7 @@ pub use error::{ProviderError, RequestError, UnexpectedBody, UpstreamError, Veri
 pub use http::Method;
 pub use http::header::{HeaderMap, HeaderName, HeaderValue};
 pub use json::at as json_at;
-pub use list_end::{Doubt, End, PageInfo, list_total};
+pub use list_end::{End, IncompleteReason, PageInfo, list_total};
 pub use options::UpstreamOptions;
 pub use outcome::{ErrorCode, Outcome, Verdict};
 pub use pagination::{Next, first_page};

@@ -32,12 +32,12 @@ pub enum End {
     /// It was read to its end: records that it did not show are not in it.
     Proved,
     /// There is no further page, but nothing proves that this is the end.
-    Unproved(Doubt),
+    Unproved(IncompleteReason),
 }
 
-/// Why it is unproved that a list was read to its end.
+/// Why a list may be incomplete: nothing proves that it was read to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Doubt {
+pub enum IncompleteReason {
     /// The last page lacks the sign of the end that the provider's file names.
     #[error("the last page has no readable {0}, by which the provider file tells the end of the list")]
     NoSign(&'static str),
@@ -119,18 +119,18 @@ pub fn list_total(paginate: &Paginate, envelope: &Value) -> Option<u64> {
 pub(crate) fn end(paginate: &Paginate, sign: Sign, page: &PageInfo<'_>) -> End {
     match sign {
         Sign::More if paginate.end.empty_page && page.records > 0 => {
-            return End::Unproved(Doubt::NoSign("empty page"));
+            return End::Unproved(IncompleteReason::NoSign("empty page"));
         }
-        Sign::More => return End::Unproved(Doubt::MoreAnnounced),
-        Sign::Missing(key) => return End::Unproved(Doubt::NoSign(key)),
+        Sign::More => return End::Unproved(IncompleteReason::MoreAnnounced),
+        Sign::Missing(key) => return End::Unproved(IncompleteReason::NoSign(key)),
         Sign::Ended | Sign::Undeclared => {}
     }
     if paginate.end.total.is_none() {
         return End::Proved;
     }
     match (list_total(paginate, page.envelope), page.read) {
-        (None, _) => End::Unproved(Doubt::NoSign("total_path_in_response")),
-        (Some(total), Some(read)) if read < total => End::Unproved(Doubt::Total { read, total }),
+        (None, _) => End::Unproved(IncompleteReason::NoSign("total_path_in_response")),
+        (Some(total), Some(read)) if read < total => End::Unproved(IncompleteReason::Total { read, total }),
         // A list that was not read from its beginning is not counted, and no deletions are derived from it.
         (Some(_), _) => End::Proved,
     }

@@ -11,7 +11,7 @@ use url::Url;
 use crate::list_end::{self, Sign};
 use crate::prepare::is_own_parameter;
 use crate::servers::{base_url, file_url, leading_path, remove_parameters, request_url};
-use crate::{Doubt, End, PageInfo, Request, RequestError, Target, Upstream, json, link_header};
+use crate::{End, IncompleteReason, PageInfo, Request, RequestError, Target, Upstream, json, link_header};
 
 /// What comes after a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ enum Found {
     /// The end of the list.
     End,
     /// There may be one, but it cannot be requested.
-    Unproved(Doubt),
+    Unproved(IncompleteReason),
 }
 
 /// Returns the request for the first page: `request` with the page size and the first offset of the provider's file.
@@ -105,7 +105,7 @@ impl Upstream {
                 };
                 match (token, last_key) {
                     (None, Some(key)) if body.is_none() && page.records > 0 => {
-                        Found::Unproved(Doubt::NoLastKey(key.clone()))
+                        Found::Unproved(IncompleteReason::NoLastKey(key.clone()))
                     }
                     (None, _) => Found::Nothing,
                     (Some(token), _) if token.is_empty() => Found::Nothing,
@@ -134,7 +134,7 @@ impl Upstream {
                 if ended {
                     Found::End
                 } else if max_offset.is_some_and(|max| offset > max) {
-                    Found::Unproved(Doubt::Cap { pages: page.pages })
+                    Found::Unproved(IncompleteReason::Cap { pages: page.pages })
                 } else {
                     Found::Page(offset.to_string())
                 }
@@ -146,14 +146,14 @@ impl Upstream {
         let may_be_capped =
             sign == Sign::Undeclared && paginate.end.total.is_none() && !is_short(paginate, page);
         Ok(match found {
-            Found::Page(_) if capped => Next::End(End::Unproved(Doubt::Cap { pages: page.pages })),
+            Found::Page(_) if capped => Next::End(End::Unproved(IncompleteReason::Cap { pages: page.pages })),
             Found::Nothing if capped && may_be_capped => {
-                Next::End(End::Unproved(Doubt::Cap { pages: page.pages }))
+                Next::End(End::Unproved(IncompleteReason::Cap { pages: page.pages }))
             }
             Found::Page(cursor) => Next::Page(cursor),
             Found::SamePage => Next::Again(end()),
             Found::Nothing | Found::End => Next::End(end()),
-            Found::Unproved(doubt) => Next::End(End::Unproved(doubt)),
+            Found::Unproved(reason) => Next::End(End::Unproved(reason)),
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::{Record, Value};
 use registry::PageBy;
 use store::runs::RunNotes;
-use upstream::{Doubt, End, Next, PageInfo, Request, Response};
+use upstream::{End, IncompleteReason, Next, PageInfo, Request, Response};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::context::{Context, Fetched};
@@ -154,7 +154,7 @@ impl Pager {
             // The page before had the same records: this is a circle and not the end.
             Next::Again(_) if repeats != Repeats::Nothing => return Err(Failure::PageRepeats),
             Next::Again(_) if self.from_beginning && self.pages == 1 => {
-                return Ok(NextPage::End(End::Unproved(Doubt::LeadsToItself)));
+                return Ok(NextPage::End(End::Unproved(IncompleteReason::LeadsToItself)));
             }
             Next::End(end) | Next::Again(end) => return Ok(NextPage::End(end)),
         };
@@ -166,7 +166,9 @@ impl Pager {
             {
                 return Ok(NextPage::End(End::Proved));
             }
-            (PageBy::Offset { .. }, _) => return Ok(NextPage::End(End::Unproved(Doubt::SamePage))),
+            (PageBy::Offset { .. }, _) => {
+                return Ok(NextPage::End(End::Unproved(IncompleteReason::SamePage)));
+            }
             _ => return Err(Failure::PageRepeats),
         }
         if !self.cursors.insert(xxh3_64(cursor.as_bytes())) {

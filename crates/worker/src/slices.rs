@@ -14,7 +14,7 @@ use store::records::SliceChange;
 use store::slices::{self, NewSlice};
 use tokio::task::JoinSet;
 use tracing::Instrument;
-use upstream::{Doubt, End};
+use upstream::{End, IncompleteReason};
 
 pub(crate) use self::queue::{BACKFILL, SliceQueue, UnreadSlice};
 use crate::context::{Context, Fetched};
@@ -270,15 +270,15 @@ impl<'a> Reader<'a> {
     /// Writes the last page of the slice. Returns the slice if it is compared and its end is proved.
     async fn finish(mut self, write: PageWrite, end: End) -> Result<Option<ReadSlice>, Failure> {
         match end {
-            End::Unproved(Doubt::Cap { pages }) => {
+            End::Unproved(IncompleteReason::Cap { pages }) => {
                 self.slice.range = self.split_at_cap(write, pages).await?;
                 if self.slice.range.is_none() {
                     return Ok(None);
                 }
             }
-            End::Unproved(doubt) => {
+            End::Unproved(reason) => {
                 self.finish_whole(write).await?;
-                self.context.note_incomplete(doubt.to_string());
+                self.context.note_incomplete(reason.to_string());
                 return Ok(None);
             }
             End::Proved => self.finish_whole(write).await?,

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{options, pairs, provider, target, template, templates, upstream, words};
 use crate::{
-    Doubt, End, HeaderMap, HeaderValue, Next, PageInfo, Request, RequestError, Target, Upstream, first_page,
+    End, HeaderMap, HeaderValue, IncompleteReason, Next, PageInfo, Request, RequestError, Target, Upstream,
+    first_page,
 };
 
 fn list(by: PageBy) -> Paginate {
@@ -65,8 +66,8 @@ fn by_offset(step: OffsetStep) -> Paginate {
 
 const PROVED: Next = Next::End(End::Proved);
 
-fn unproved(doubt: Doubt) -> Next {
-    Next::End(End::Unproved(doubt))
+fn unproved(reason: IncompleteReason) -> Next {
+    Next::End(End::Unproved(reason))
 }
 
 fn page(cursor: &str) -> Next {
@@ -312,9 +313,9 @@ fn a_token_becomes_a_parameter_of_the_next_request() {
 #[case(json!({"has_more": false}), 1, Some("id-9"), PROVED)]
 #[case(json!({"has_more": "false"}), 1, Some("id-9"), PROVED)]
 #[case(json!({}), 1, Some("id-9"), page("id-9"))]
-#[case(json!({}), 0, None, unproved(Doubt::NoSign("more_path_in_response")))]
-#[case(json!({"has_more": true}), 0, None, unproved(Doubt::MoreAnnounced))]
-#[case(json!({"has_more": true}), 1, None, unproved(Doubt::NoLastKey("id".to_owned())))]
+#[case(json!({}), 0, None, unproved(IncompleteReason::NoSign("more_path_in_response")))]
+#[case(json!({"has_more": true}), 0, None, unproved(IncompleteReason::MoreAnnounced))]
+#[case(json!({"has_more": true}), 1, None, unproved(IncompleteReason::NoLastKey("id".to_owned())))]
 fn the_key_of_the_last_record_continues_while_there_is_more(
     #[case] body: Value,
     #[case] records: usize,
@@ -338,9 +339,9 @@ fn the_key_of_the_last_record_continues_while_there_is_more(
 #[case::as_text(json!({"total": "80"}), 40, PROVED)]
 #[case::some_are_missing(json!({"total": 81}), 40, page("90"))]
 #[case::a_full_page_may_hide_more(json!({"total": 100}), 50, page("100"))]
-#[case::an_empty_page_too_early(json!({"total": 7}), 0, unproved(Doubt::Total { read: 0, total: 7 }))]
+#[case::an_empty_page_too_early(json!({"total": 7}), 0, unproved(IncompleteReason::Total { read: 0, total: 7 }))]
 #[case::no_total(json!({}), 40, page("90"))]
-#[case::no_total_at_the_end(json!({"total": "many"}), 0, unproved(Doubt::NoSign("total_path_in_response")))]
+#[case::no_total_at_the_end(json!({"total": "many"}), 0, unproved(IncompleteReason::NoSign("total_path_in_response")))]
 fn a_total_shows_whether_an_offset_list_is_complete(
     #[case] body: Value,
     #[case] records: usize,
@@ -361,7 +362,7 @@ fn a_total_shows_whether_an_offset_list_is_complete(
 
 #[rstest]
 #[case(60, page("50"))]
-#[case(40, unproved(Doubt::Cap { pages: 2 }))]
+#[case(40, unproved(IncompleteReason::Cap { pages: 2 }))]
 fn an_offset_beyond_the_limit_of_the_provider_is_not_requested(#[case] max: u64, #[case] expected: Next) {
     let mut paginate = by_offset(OffsetStep::Records);
     if let PageBy::Offset { max_offset, .. } = &mut paginate.by {
@@ -372,8 +373,8 @@ fn an_offset_beyond_the_limit_of_the_provider_is_not_requested(#[case] max: u64,
 }
 
 #[rstest]
-#[case::more(None, json!({"next": "x"}), 5, unproved(Doubt::Cap { pages: 2 }))]
-#[case::the_provider_may_stop_here(Some(5), json!({}), 5, unproved(Doubt::Cap { pages: 2 }))]
+#[case::more(None, json!({"next": "x"}), 5, unproved(IncompleteReason::Cap { pages: 2 }))]
+#[case::the_provider_may_stop_here(Some(5), json!({}), 5, unproved(IncompleteReason::Cap { pages: 2 }))]
 #[case::a_short_page(Some(5), json!({}), 4, PROVED)]
 fn a_page_beyond_the_limit_of_the_provider_is_not_requested(
     #[case] limit: Option<u64>,

@@ -2,7 +2,7 @@
 //! returns of one list.
 
 use domain::Timestamp;
-use upstream::{Doubt, Request};
+use upstream::{IncompleteReason, Request};
 
 use super::Reader;
 use crate::context::Fetched;
@@ -114,7 +114,8 @@ impl Reader<'_> {
             return self.split_into_halves(write, range, Some(middle)).await;
         }
         self.finish_whole(write).await?;
-        self.context.note_incomplete(Doubt::Cap { pages }.to_string());
+        self.context
+            .note_incomplete(IncompleteReason::Cap { pages }.to_string());
         Ok(())
     }
 
@@ -141,7 +142,8 @@ impl Reader<'_> {
             .filter(|unit| *unit > range.from)
             .map(|unit| range.split_at(unit).1);
         self.submit_with_parts(self.with_end(write), older).await?;
-        self.context.note_incomplete(Doubt::Cap { pages }.to_string());
+        self.context
+            .note_incomplete(IncompleteReason::Cap { pages }.to_string());
         Ok(None)
     }
 

@@ -115,8 +115,8 @@ async fn page(context: &Context, pager: &mut Pager) -> Result<UnfilteredPage, Fa
     let next = match next {
         Ok(NextPage::Cursor(cursor)) => Ok(Some(cursor)),
         Ok(NextPage::End(End::Proved)) => Ok(None),
-        Ok(NextPage::End(End::Unproved(doubt))) => {
-            context.note_incomplete(doubt.to_string());
+        Ok(NextPage::End(End::Unproved(reason))) => {
+            context.note_incomplete(reason.to_string());
             Ok(None)
         }
         Ok(NextPage::Limit { failure, .. }) | Err(failure) => Err(failure),

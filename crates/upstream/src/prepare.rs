@@ -11,7 +11,7 @@ use registry::{AuthMode, RenderError, Template};
 use url::Url;
 
 use crate::context::{Context, RequestTime};
-use crate::request::{add_headers, render_query};
+use crate::request::{add_headers, render_query, set_header};
 use crate::servers::{add_missing, address, caller_url, request_url};
 use crate::{Request, RequestError, Target, UpstreamOptions, coding, request_body};
 
@@ -77,7 +77,8 @@ impl PreparedRequest {
         } else {
             if !self.headers.contains_key(header::AUTHORIZATION) {
                 let pair = user_info(&self.url);
-                insert_secret(request.headers_mut(), "authorization", &format!("Basic {pair}"))?;
+                let value = format!("Basic {pair}");
+                set_header(request.headers_mut(), "authorization", &value, true)?;
             }
             without_user_info(&self.url).as_str().parse()
         };
@@ -129,7 +130,7 @@ pub(crate) fn prepare(
     let lookup = |name: &str| context.lookup(name);
     let mut headers = own_headers(target, &lookup)?;
     for (name, value) in &in_headers {
-        insert_secret(&mut headers, name, value)?;
+        set_header(&mut headers, name, value, true)?;
     }
     add_headers(&mut headers, more, &lookup)?;
     for name in request.headers.keys().filter(|name| is_sent(name)) {
@@ -165,7 +166,7 @@ fn own_headers(target: &Target, lookup: &dyn Fn(&str) -> Option<String>) -> Resu
     if target.provider.auth == AuthMode::Basic
         && let Some(pair) = target.basic_auth()
     {
-        insert_secret(&mut headers, "authorization", &format!("Basic {pair}"))?;
+        set_header(&mut headers, "authorization", &format!("Basic {pair}"), true)?;
     }
     add_headers(&mut headers, &target.provider.headers, lookup)?;
     Ok(headers)
@@ -186,15 +187,6 @@ fn without_user_info(url: &Url) -> Url {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url
-}
-
-fn insert_secret(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), RequestError> {
-    let bad = || RequestError::BadHeader(name.to_owned());
-    let header = HeaderName::try_from(name).map_err(|_| bad())?;
-    let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
-    value.set_sensitive(true);
-    headers.insert(header, value);
-    Ok(())
 }
 
 /// Whether the provider's file or the integration adds the parameter of this name to each request; it may contain a key.

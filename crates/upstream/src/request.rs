@@ -122,16 +122,26 @@ pub(crate) fn add_headers(
         let value = template.render_if_filled(lookup);
         let value = value.map_err(RequestError::within(|| format!("the header {name:?}")))?;
         if let Some(value) = value {
-            let bad = |()| RequestError::BadHeader(name.clone());
-            let header = HeaderName::try_from(name.as_str()).map_err(|_| bad(()))?;
+            set_header(headers, name, &value, template.literal().is_none())?;
             if value.is_empty() {
-                headers.remove(header);
-                continue;
+                headers.remove(name);
             }
-            let mut value = HeaderValue::from_str(&value).map_err(|_| bad(()))?;
-            value.set_sensitive(template.literal().is_none());
-            headers.insert(header, value);
         }
     }
+    Ok(())
+}
+
+/// Sets a header. A secret one is marked, so that no `Debug` shows it.
+pub(crate) fn set_header(
+    headers: &mut HeaderMap,
+    name: &str,
+    value: &str,
+    is_secret: bool,
+) -> Result<(), RequestError> {
+    let bad = || RequestError::BadHeader(name.to_owned());
+    let header = HeaderName::try_from(name).map_err(|_| bad())?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
+    value.set_sensitive(is_secret);
+    headers.insert(header, value);
     Ok(())
 }

@@ -85,9 +85,8 @@ pub(crate) async fn trigger(
     body: Body<TriggerSyncBody>,
 ) -> Result<web::Json<TriggerAnswer>, ApiError> {
     let (selection, options) = body.0.read(request.headers())?;
-    let runs = syncs::trigger(&gateway, &caller, &selection, options)
-        .await
-        .map_err(ApiError::integration_unknown)?;
+    let runs = syncs::trigger(&gateway, &caller, &selection, options).await;
+    let runs = runs.map_err(ApiError::integration_unknown)?;
     Ok(web::Json(runs.into()))
 }
 
@@ -107,9 +106,8 @@ pub(crate) async fn pause(
     body: Body<SelectBody>,
 ) -> Result<web::Json<Success>, ApiError> {
     let selection = body.0.read(request.headers())?;
-    syncs::set_paused(&gateway, &caller, &selection, true)
-        .await
-        .map_err(ApiError::integration_unknown)?;
+    let paused = syncs::set_paused(&gateway, &caller, &selection, true).await;
+    paused.map_err(ApiError::integration_unknown)?;
     Ok(web::Json(Success::new()))
 }
 
@@ -129,9 +127,8 @@ pub(crate) async fn start(
     body: Body<SelectBody>,
 ) -> Result<web::Json<Success>, ApiError> {
     let selection = body.0.read(request.headers())?;
-    syncs::set_paused(&gateway, &caller, &selection, false)
-        .await
-        .map_err(ApiError::integration_unknown)?;
+    let started = syncs::set_paused(&gateway, &caller, &selection, false).await;
+    started.map_err(ApiError::integration_unknown)?;
     Ok(web::Json(Success::new()))
 }
 
@@ -148,8 +145,6 @@ pub(crate) async fn status(
     Authorized { gateway, caller, .. }: Authorized<scope::SyncsRead>,
     query: Query<StatusQuery>,
 ) -> Result<web::Json<StatusList>, ApiError> {
-    let states = syncs::status(&gateway, &caller, &query.0.selection())
-        .await
-        .map_err(ApiError::sync_status)?;
-    Ok(web::Json(states.into()))
+    let states = syncs::status(&gateway, &caller, &query.0.selection()).await;
+    Ok(web::Json(states.map_err(ApiError::sync_status)?.into()))
 }

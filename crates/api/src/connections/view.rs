@@ -18,8 +18,12 @@ pub(crate) struct ConnectionList {
 
 impl From<Vec<gateway::FullConnection>> for ConnectionList {
     fn from(listed: Vec<gateway::FullConnection>) -> Self {
+        let listed = listed.into_iter().map(|listed| ListedConnection {
+            created: listed.connection.created_at.to_string(),
+            shared: SharedFields::new(listed.connection, listed.sync_problems),
+        });
         Self {
-            connections: listed.into_iter().map(ListedConnection::from).collect(),
+            connections: listed.collect(),
         }
     }
 }
@@ -192,15 +196,6 @@ impl SharedFields {
             end_user: row.end_user,
             tags: row.tags,
             metadata: row.metadata,
-        }
-    }
-}
-
-impl From<gateway::FullConnection> for ListedConnection {
-    fn from(listed: gateway::FullConnection) -> Self {
-        Self {
-            created: listed.connection.created_at.to_string(),
-            shared: SharedFields::new(listed.connection, listed.sync_problems),
         }
     }
 }

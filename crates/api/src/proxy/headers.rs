@@ -156,22 +156,21 @@ mod tests {
             .collect()
     }
 
+    /// The header and the code of each error.
+    fn wrong(sent: &RequestHeaders) -> Vec<(String, &'static str)> {
+        let errors = Options::read(sent).err().unwrap().into_iter();
+        errors.map(|error| (error.path[0].clone(), error.code)).collect()
+    }
+
     #[test]
     fn all_errors_are_reported_together() {
-        let errors = Options::read(&sent(&[
+        let mut found = wrong(&sent(&[
             ("connection-id", ""),
             ("retries", "11"),
             ("retry-on", "409, 423"),
             ("decompress", "yes"),
             ("trunkline-wait", "-1"),
-        ]))
-        .err()
-        .unwrap();
-
-        let mut found: Vec<_> = errors
-            .iter()
-            .map(|error| (error.path[0].as_str(), error.code))
-            .collect();
+        ]));
         found.sort_unstable();
         assert_eq!(
             found,
@@ -183,6 +182,7 @@ mod tests {
                 ("retry-on", "invalid"),
                 ("trunkline-wait", "invalid"),
             ]
+            .map(|(name, code)| (name.to_owned(), code))
         );
     }
 
@@ -199,12 +199,7 @@ mod tests {
                 Name::from_static(name),
                 Value::from_bytes("\u{fc}ber".as_bytes()).unwrap(),
             );
-            let errors = Options::read(&sent).err().unwrap();
-            let found: Vec<_> = errors
-                .iter()
-                .map(|error| (error.path[0].as_str(), error.code))
-                .collect();
-            assert_eq!(found, [(name, "invalid")]);
+            assert_eq!(wrong(&sent), [(name.to_owned(), "invalid")]);
         }
     }
 

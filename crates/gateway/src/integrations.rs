@@ -293,8 +293,8 @@ fn provider<'a>(
     };
     let provider = gateway.registry.get(name);
     if provider.is_none() {
-        let mut unsupported = gateway.registry.unsupported().iter();
-        let message = match unsupported.find(|entry| entry.name == name) {
+        let mut skipped = gateway.registry.skipped().iter();
+        let message = match skipped.find(|entry| entry.name == name) {
             Some(entry) => format!("cannot be served: {}", entry.reason),
             None => "is no provider: GET /providers lists those that there are".to_owned(),
         };

@@ -42,7 +42,7 @@ const OTHER_MODES: &[&str] = &[
 
 /// An entry of a file that Trunkline does not serve. It does not affect the other entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsupported {
+pub struct SkippedEntry {
     /// The entry's name.
     pub name: String,
     /// Its auth mode, as in the file.
@@ -50,19 +50,19 @@ pub struct Unsupported {
     /// The file.
     pub file: String,
     /// The reason, for programs.
-    pub why: NotServed,
+    pub why: SkipReason,
     /// The reason and what to do about it, for people.
     pub reason: String,
 }
 
 /// Why an entry is not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotServed {
+pub enum SkipReason {
     /// It needs an auth mode or a function that Trunkline does not have.
     Unsupported,
     /// It has errors. Only an entry of a file of many entries is left out because of that.
     Wrong,
-    /// A provider of the same name is built in or has a file of its own, which an entry of a file of many entries does not replace.
+    /// A provider of the same name counts instead: a built-in one, one with a file of its own, or an entry of a later file of many.
     Shadowed,
 }
 
@@ -70,7 +70,7 @@ pub enum NotServed {
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
     pub(crate) entries: IndexMap<ProviderName, Entry>,
-    pub(crate) unsupported: Vec<Unsupported>,
+    pub(crate) skipped: Vec<SkippedEntry>,
     pub(crate) errors: Vec<Problem>,
     /// Whether it is one file of many entries.
     pub(crate) is_collection: bool,
@@ -125,11 +125,11 @@ pub(crate) fn file(stem: &str, file: &str, text: &str, shape: &Shape) -> Loaded 
             Err(message) => {
                 let alias = Some(root.location_of(&path.at("alias")));
                 let reason = problem(file, &text, alias, &path, message).to_string();
-                loaded.unsupported.push(Unsupported {
+                loaded.skipped.push(SkippedEntry {
                     name: name.clone(),
                     auth_mode: auth_mode(node).unwrap_or("-").to_owned(),
                     file: file.to_owned(),
-                    why: NotServed::Wrong,
+                    why: SkipReason::Wrong,
                     reason,
                 });
             }
@@ -179,7 +179,7 @@ fn with_aliases<'e>(
 
 fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
     let mode = auth_mode(&source.root).unwrap_or_default().to_owned();
-    let unsupported = |why: NotServed, reason: String| Unsupported {
+    let skipped = |why: SkipReason, reason: String| SkippedEntry {
         name: name.to_owned(),
         auth_mode: mode.clone(),
         file: source.file.clone(),
@@ -189,9 +189,7 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
     let served = mode.is_empty() || matches!(mode.as_str(), "API_KEY" | "BASIC");
     if OTHER_MODES.contains(&mode.as_str()) || source.from_collection && !served {
         let reason = format!("Trunkline serves API_KEY and BASIC, not {mode}");
-        loaded
-            .unsupported
-            .push(unsupported(NotServed::Unsupported, reason));
+        loaded.skipped.push(skipped(SkipReason::Unsupported, reason));
         return;
     }
     let findings = RefCell::default();
@@ -206,9 +204,7 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
     let provider = provider.map(|(name, file)| check::provider(name, file, &report));
     let mut findings = findings.into_inner();
     if let Some(reason) = findings.unsupported {
-        loaded
-            .unsupported
-            .push(unsupported(NotServed::Unsupported, reason));
+        loaded.skipped.push(skipped(SkipReason::Unsupported, reason));
         return;
     }
     findings.errors.sort_by_key(|problem| problem.line);
@@ -225,8 +221,8 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
         _ if source.from_collection => {
             let reasons: Vec<String> = findings.errors.iter().map(ToString::to_string).collect();
             loaded
-                .unsupported
-                .push(unsupported(NotServed::Wrong, reasons.join("\n")));
+                .skipped
+                .push(skipped(SkipReason::Wrong, reasons.join("\n")));
         }
         _ => loaded.errors.append(&mut findings.errors),
     }

@@ -12,7 +12,7 @@ use indexmap::map::Entry as MapEntry;
 use rust_embed::RustEmbed;
 
 use crate::error::{LoadError, Problem};
-use crate::load::{self, Entry, Loaded, NotServed, Unsupported};
+use crate::load::{self, Entry, Loaded, SkipReason, SkippedEntry};
 use crate::path::DocumentPath;
 use crate::provider::Provider;
 use crate::shape::Shape;
@@ -28,7 +28,7 @@ struct Builtin;
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     providers: IndexMap<ProviderName, Arc<Provider>>,
-    unsupported: Vec<Unsupported>,
+    skipped: Vec<SkippedEntry>,
     warnings: Vec<Problem>,
 }
 
@@ -36,16 +36,16 @@ pub struct Registry {
 #[derive(Debug, Clone)]
 pub struct CheckedFile {
     /// Its providers.
-    pub providers: Vec<Checked>,
+    pub providers: Vec<ProviderSummary>,
     /// Its entries that Trunkline does not serve.
-    pub unsupported: Vec<Unsupported>,
+    pub skipped: Vec<SkippedEntry>,
     /// Whether it is a file of many entries.
     pub is_collection: bool,
 }
 
 /// A summary of a provider that passed the check of its file.
 #[derive(Debug, Clone)]
-pub struct Checked {
+pub struct ProviderSummary {
     /// The provider.
     pub name: ProviderName,
     /// Its syncs.
@@ -64,7 +64,7 @@ impl Registry {
     ///
     /// Files are read in the order of their names, and the error has all errors of all files. A file of one provider replaces the
     /// built-in provider of its name. A file can hold many entries, as Nango's does: such an entry never replaces a built-in provider or
-    /// one with a file of its own, and an error in it only leaves that entry out, see [`Registry::unsupported`].
+    /// one with a file of its own, and an error in it only leaves that entry out, see [`Registry::skipped`].
     pub fn load(dir: Option<&Path>) -> Result<Self, LoadError> {
         let shape = Shape::new();
         let mut loaded = Loaded::builtin(&shape);
@@ -79,20 +79,20 @@ impl Registry {
         let shape = Shape::new();
         let read = read(path, &shape);
         let (file, is_collection) = (path.display().to_string(), read.is_collection);
-        let mut checked: Vec<_> = read.entries.values().map(Checked::of).collect();
+        let mut checked: Vec<_> = read.entries.values().map(ProviderSummary::of).collect();
         let mut loaded = Loaded::builtin(&shape);
         loaded.merge(read);
-        let mut unsupported = loaded.finish()?.unsupported;
-        unsupported.retain(|entry| entry.file == file);
+        let mut skipped = loaded.finish()?.skipped;
+        skipped.retain(|entry| entry.file == file);
         checked.retain(|provider| {
-            let shadows = |entry: &Unsupported| {
-                entry.why == NotServed::Shadowed && entry.name == provider.name.as_str()
+            let shadows = |entry: &SkippedEntry| {
+                entry.why == SkipReason::Shadowed && entry.name == provider.name.as_str()
             };
-            !unsupported.iter().any(shadows)
+            !skipped.iter().any(shadows)
         });
         Ok(CheckedFile {
             providers: checked,
-            unsupported,
+            skipped,
             is_collection,
         })
     }
@@ -107,9 +107,9 @@ impl Registry {
         self.providers.values()
     }
 
-    /// Returns the entries that are not served.
-    pub fn unsupported(&self) -> &[Unsupported] {
-        &self.unsupported
+    /// Returns the entries that are left out.
+    pub fn skipped(&self) -> &[SkippedEntry] {
+        &self.skipped
     }
 
     /// Returns the warnings, except those about files of many entries. Only [`Registry::check_file`] reports those warnings, because there
@@ -119,7 +119,7 @@ impl Registry {
     }
 }
 
-impl Checked {
+impl ProviderSummary {
     fn of(entry: &Entry) -> Self {
         Self {
             name: entry.provider.name.clone(),
@@ -162,14 +162,14 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     problem(&file, "", None, &DocumentPath::default(), message)
 }
 
-fn shadowed(entry: &Entry) -> Unsupported {
+fn shadowed(entry: &Entry) -> SkippedEntry {
     let provider = &entry.provider;
     let name = &provider.name;
-    Unsupported {
+    SkippedEntry {
         name: name.to_string(),
         auth_mode: provider.auth.as_str().to_owned(),
         file: entry.source.file.clone(),
-        why: NotServed::Shadowed,
+        why: SkipReason::Shadowed,
         reason: format!(
             "{name} is built in or has a file of its own; to replace that, put this entry's keys into {name}.yaml"
         ),
@@ -193,7 +193,7 @@ impl Loaded {
     /// Adds a file. A provider with a file of its own replaces an entry of a file of many entries; otherwise the later one replaces the
     /// earlier one.
     fn merge(&mut self, file: Self) {
-        self.unsupported.extend(file.unsupported);
+        self.skipped.extend(file.skipped);
         for (name, entry) in file.entries {
             let loser = match self.entries.entry(name) {
                 MapEntry::Vacant(place) => {
@@ -208,7 +208,7 @@ impl Loaded {
                 MapEntry::Occupied(mut other) => other.insert(entry),
             };
             if loser.source.from_collection {
-                self.unsupported.push(shadowed(&loser));
+                self.skipped.push(shadowed(&loser));
             }
         }
         self.errors.extend(file.errors);
@@ -224,7 +224,7 @@ impl Loaded {
             });
         }
         let mut registry = Registry {
-            unsupported: self.unsupported,
+            skipped: self.skipped,
             ..Registry::default()
         };
         for (name, entry) in self.entries {

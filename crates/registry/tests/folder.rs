@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use registry::{AuthMode, FieldFormat, LoadError, NotServed, PageBy, Paginate, Registry};
+use registry::{AuthMode, FieldFormat, LoadError, PageBy, Paginate, Registry, SkipReason};
 
 fn load(files: &[(&str, &str)]) -> Result<Registry, LoadError> {
     let folder = tempfile::tempdir().unwrap();
@@ -21,20 +21,20 @@ const MANY: &str = include_str!("fixtures/many.yaml");
 fn a_file_of_many_entries_loads_and_lists_unsupported_ones() {
     let registry = load(&[("providers.yaml", MANY)]).unwrap_or_else(|error| panic!("{error}"));
     let named: Vec<_> = registry
-        .unsupported()
+        .skipped()
         .iter()
         .map(|entry| (entry.name.as_str(), entry.auth_mode.as_str(), entry.why))
         .collect();
     assert_eq!(
         named,
         [
-            ("signed", "API_KEY", NotServed::Unsupported),
-            ("signed-too", "BASIC", NotServed::Unsupported),
-            ("oauth", "OAUTH2", NotServed::Unsupported),
-            ("telepathy", "TELEPATHY", NotServed::Unsupported),
-            ("wrong", "API_KEY", NotServed::Wrong),
-            ("lost", "-", NotServed::Wrong),
-            ("twilio", "BASIC", NotServed::Shadowed),
+            ("signed", "API_KEY", SkipReason::Unsupported),
+            ("signed-too", "BASIC", SkipReason::Unsupported),
+            ("oauth", "OAUTH2", SkipReason::Unsupported),
+            ("telepathy", "TELEPATHY", SkipReason::Unsupported),
+            ("wrong", "API_KEY", SkipReason::Wrong),
+            ("lost", "-", SkipReason::Wrong),
+            ("twilio", "BASIC", SkipReason::Shadowed),
         ]
     );
     for (index, part) in [
@@ -46,7 +46,7 @@ fn a_file_of_many_entries_loads_and_lists_unsupported_ones() {
         (5, "\"nobody\" is not an entry of this file"),
         (6, "twilio.yaml"),
     ] {
-        let reason = &registry.unsupported()[index].reason;
+        let reason = &registry.skipped()[index].reason;
         assert!(reason.contains(part), "{part:?} is not in {reason:?}");
     }
     assert_eq!(registry.get("twilio").unwrap().display_name, "Twilio");
@@ -98,7 +98,7 @@ fn checking_a_file_of_many_entries_reports_what_works_and_what_does_not() {
     std::fs::write(&path, MANY).unwrap();
     let checked = Registry::check_file(&path).unwrap_or_else(|error| panic!("{error}"));
     assert!(checked.is_collection);
-    assert_eq!(checked.unsupported.len(), 7);
+    assert_eq!(checked.skipped.len(), 7);
     assert_eq!(checked.providers.len(), 19);
     let reported: Vec<_> = checked
         .providers
@@ -126,9 +126,9 @@ fn a_separate_file_wins_over_an_entry_of_a_file_of_many() {
             load(&[("plainkey.yaml", own), (many, MANY)]).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(registry.get("plainkey").unwrap().display_name, "Mine", "{many}");
         let shadowed = registry
-            .unsupported()
+            .skipped()
             .iter()
-            .filter(|entry| entry.name == "plainkey" && entry.why == NotServed::Shadowed);
+            .filter(|entry| entry.name == "plainkey" && entry.why == SkipReason::Shadowed);
         assert_eq!(shadowed.count(), 1);
     }
 }
@@ -170,7 +170,7 @@ fn an_alias_copies_whole_keys_and_may_be_chained() {
 fn aliases_to_nothing_or_in_a_circle_are_reported() {
     let registry = load(&[("p.yaml", "a:\n  alias: b\nb:\n  alias: a\nc:\n  alias: d\n")]).unwrap();
     let reported: Vec<_> = registry
-        .unsupported()
+        .skipped()
         .iter()
         .map(|entry| entry.reason.as_str())
         .collect();
@@ -276,7 +276,7 @@ fn a_provider_may_not_have_the_name_of_a_route() {
     let registry = load(&[("providers.yaml", entry)]).unwrap();
     assert!(registry.get("events").is_none());
     let reported = &registry
-        .unsupported()
+        .skipped()
         .iter()
         .find(|entry| entry.name == "events")
         .unwrap()

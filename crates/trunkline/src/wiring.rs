@@ -70,7 +70,7 @@ pub(crate) fn load_registry_and_log(config: &Config) -> Result<Registry, UsageEr
 /// Returns how many entries of each file are not served.
 pub(crate) fn not_served(registry: &Registry) -> BTreeMap<&str, usize> {
     let mut files = BTreeMap::new();
-    for entry in registry.unsupported() {
+    for entry in registry.skipped() {
         *files.entry(entry.file.as_str()).or_default() += 1;
     }
     files

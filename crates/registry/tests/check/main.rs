@@ -49,7 +49,7 @@ syncs:
     filters: [state]
 "#;
 
-fn check(name: &str, text: &str) -> Result<Vec<registry::Checked>, LoadError> {
+fn check(name: &str, text: &str) -> Result<Vec<registry::ProviderSummary>, LoadError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, text).unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use registry::{Checked, CheckedFile, NotServed, Provider, Registry, Unsupported};
+use registry::{CheckedFile, Provider, ProviderSummary, Registry, SkipReason, SkippedEntry};
 use serde_json::{Value as Json, json};
 
 use crate::client::{Client, response};
@@ -114,7 +114,7 @@ fn show_one(file: &Path, checked: &CheckedFile) -> anyhow::Result<()> {
         ))?;
         warn(provider);
     }
-    for entry in &checked.unsupported {
+    for entry in &checked.skipped {
         output::note(format_args!(
             "{}: {} is not served: {}",
             file.display(),
@@ -141,40 +141,40 @@ fn show_many(file: &Path, checked: &CheckedFile) -> anyhow::Result<bool> {
         };
         table.row([provider.name.as_str(), "works", &warnings]);
     }
-    let wrong = |entry: &&Unsupported| entry.why == NotServed::Wrong;
-    for entry in &checked.unsupported {
+    let wrong = |entry: &&SkippedEntry| entry.why == SkipReason::Wrong;
+    for entry in &checked.skipped {
         let why = if wrong(&entry) { "see below" } else { &entry.reason };
         table.row([entry.name.as_str(), state(entry.why), why]);
     }
     table.print("")?;
     checked.providers.iter().for_each(warn);
-    for entry in checked.unsupported.iter().filter(wrong) {
+    for entry in checked.skipped.iter().filter(wrong) {
         output::note(&entry.reason);
     }
     let count = |why| {
-        let entries = checked.unsupported.iter();
+        let entries = checked.skipped.iter();
         entries.filter(|entry| entry.why == why).count()
     };
-    let wrong = count(NotServed::Wrong);
+    let wrong = count(SkipReason::Wrong);
     output::sentence(format_args!(
         "\n{}: {} entries work; not supported: {}, wrong: {wrong}, giving way to another file: {}",
         file.display(),
         checked.providers.len(),
-        count(NotServed::Unsupported),
-        count(NotServed::Shadowed),
+        count(SkipReason::Unsupported),
+        count(SkipReason::Shadowed),
     ))?;
     Ok(wrong > 0)
 }
 
-fn state(why: NotServed) -> &'static str {
+fn state(why: SkipReason) -> &'static str {
     match why {
-        NotServed::Unsupported => "not supported",
-        NotServed::Wrong => "wrong",
-        NotServed::Shadowed => "gives way",
+        SkipReason::Unsupported => "not supported",
+        SkipReason::Wrong => "wrong",
+        SkipReason::Shadowed => "gives way",
     }
 }
 
-fn syncs(provider: &Checked) -> String {
+fn syncs(provider: &ProviderSummary) -> String {
     let names: Vec<&str> = provider.syncs.iter().map(AsRef::as_ref).collect();
     if names.is_empty() {
         "no syncs".to_owned()
@@ -183,7 +183,7 @@ fn syncs(provider: &Checked) -> String {
     }
 }
 
-fn warn(provider: &Checked) {
+fn warn(provider: &ProviderSummary) {
     for problem in &provider.warnings {
         output::note(format_args!("warning: {problem}"));
     }

@@ -1,10 +1,11 @@
 //! Columns of a model: their kinds, and one table with each kind's types in both databases and in JSON.
 //!
-//! A new kind is a variant of [`ColumnKind`], a line of [`ColumnKind::info`], and its readers in `record/cell.rs`. Only a kind with values
+//! A new kind is a variant of [`ColumnKind`], its line in each method here, and its readers in `record/cell.rs`. Only a kind with values
 //! of its own also needs a variant of [`crate::Value`].
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use strum::{IntoStaticStr, VariantArray};
 
 /// A column of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,18 +21,7 @@ pub struct Column {
 }
 
 /// The type of a column. A decimal is exact.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Deserialize,
-    JsonSchema,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum ColumnKind {
@@ -59,8 +49,6 @@ pub struct KindInfo {
     /// The type in SQLite. SQLite accepts any words and goes by what they contain (`INT`, `TEXT`). The second word is for people, and
     /// lets the check of a table notice a change.
     pub sqlite: &'static str,
-    /// What SQLite stores, if its type does not say it: the end of a sentence that begins with the type.
-    pub sqlite_form: Option<&'static str>,
     /// The JSON Schema type; `None` for any.
     pub json_type: Option<&'static str>,
     /// The JSON Schema format.
@@ -100,29 +88,14 @@ impl ColumnKind {
     /// Returns the kind's line of the table.
     pub const fn info(self) -> KindInfo {
         use Storage as S;
-        let (storage, postgres, sqlite, sqlite_form, json_type, json_format) = match self {
-            Self::Text => (S::Text, "text", "TEXT", None, Some("string"), None),
-            Self::Integer => (
-                S::Integer,
-                "bigint",
-                "INTEGER",
-                None,
-                Some("integer"),
-                Some("int64"),
-            ),
-            Self::Boolean => (
-                S::Boolean,
-                "boolean",
-                "BOOLEAN",
-                Some("is 0 or 1"),
-                Some("boolean"),
-                None,
-            ),
+        let (storage, postgres, sqlite, json_type, json_format) = match self {
+            Self::Text => (S::Text, "text", "TEXT", Some("string"), None),
+            Self::Integer => (S::Integer, "bigint", "INTEGER", Some("integer"), Some("int64")),
+            Self::Boolean => (S::Boolean, "boolean", "BOOLEAN", Some("boolean"), None),
             Self::Timestamp => (
                 S::Timestamp,
                 "timestamp with time zone",
                 "INTEGER MICROSECONDS",
-                Some("counts from 1970 in UTC"),
                 Some("string"),
                 Some("date-time"),
             ),
@@ -131,19 +104,27 @@ impl ColumnKind {
                 S::Text,
                 "numeric",
                 "TEXT DECIMAL",
-                Some("is text"),
                 Some("string"),
                 Some("decimal"),
             ),
-            Self::Json => (S::Text, "json", "TEXT JSON", Some("is text"), None, None),
+            Self::Json => (S::Text, "json", "TEXT JSON", None, None),
         };
         KindInfo {
             storage,
             postgres,
             sqlite,
-            sqlite_form,
             json_type,
             json_format,
+        }
+    }
+
+    /// Returns what SQLite stores, if its type does not say it: the end of a sentence that begins with the type.
+    pub const fn sqlite_form(self) -> Option<&'static str> {
+        match self {
+            Self::Text | Self::Integer => None,
+            Self::Boolean => Some("is 0 or 1"),
+            Self::Timestamp => Some("counts from 1970 in UTC"),
+            Self::Decimal | Self::Json => Some("is text"),
         }
     }
 

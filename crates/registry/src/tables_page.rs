@@ -11,8 +11,8 @@ use crate::wording::list;
 /// Returns the introduction, with the columns that every table has.
 fn introduction() -> String {
     let forms = ColumnKind::VARIANTS.iter().filter_map(|kind| {
-        let info = kind.info();
-        Some(format!("`{}` {}", info.sqlite, info.sqlite_form?))
+        let form = kind.sqlite_form()?;
+        Some(format!("`{}` {form}", kind.info().sqlite))
     });
     let forms = list(forms, "and");
     format!(

@@ -2,13 +2,13 @@
 //!
 //! Autovacuum is off. The benchmark vacuums between measurements, so that it affects all of them equally.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, ensure};
+use store::testing::TestServer;
 
 use crate::cpu;
 
@@ -22,70 +22,27 @@ pub(crate) const LONG_SETTINGS: &str =
 
 /// A running server. It stops and its folder is removed on drop, or when this process exits.
 pub(crate) struct Server {
-    folder: PathBuf,
-    programs: PathBuf,
+    server: TestServer,
     postmaster: u32,
     databases: AtomicU32,
-    guard: Child,
 }
 
-/// A shell script that starts the server, prints `ready`, waits for the end of its input, and cleans up. It ignores keyboard signals.
-const GUARD: &str = r#"
-trap '' INT TERM HUP
-folder=$1; programs=$2; shift 2
-options="-c listen_addresses='' -c unix_socket_directories='$folder'"
-for setting; do options="$options -c $setting"; done
-cd "$folder" &&
-"$programs/initdb" -D "$folder/data" -U trunkline -A trust -E UTF8 --locale=C >"$folder/log" 2>&1 &&
-"$programs/pg_ctl" -D "$folder/data" -w -l "$folder/log" -o "$options" start >>"$folder/log" 2>&1 &&
-echo ready || cat "$folder/log" >&2
-cat >/dev/null
-"$programs/pg_ctl" -D "$folder/data" -m immediate -w stop >/dev/null 2>&1
-cd / && rm -rf "$folder"
-"#;
-
 impl Server {
-    /// Starts a server. PostgreSQL does not run as root; root therefore runs it as the user `postgres` of its packages.
+    /// Starts a server.
     pub(crate) fn start() -> anyhow::Result<Self> {
         Self::start_with(SETTINGS)
     }
 
-    /// Starts a server with these settings, separated by spaces.
+    /// Starts a server with these settings, separated by spaces. They override those of the servers of tests.
     pub(crate) fn start_with(settings: &str) -> anyhow::Result<Self> {
-        let programs = programs().context("cannot find initdb and pg_ctl: install PostgreSQL 15 or later")?;
-        let folder = tempfile::Builder::new()
-            .prefix("trunkline-bench-pg-")
-            .tempdir()?
-            .keep();
-        let root = folder.metadata()?.uid() == 0;
-        let mut command = Command::new(if root { "runuser" } else { "sh" });
-        if root {
-            let owned = Command::new("chown").arg("postgres").arg(&folder).status()?;
-            ensure!(
-                owned.success(),
-                "PostgreSQL does not run as root, and there is no user postgres"
-            );
-            command.args(["-u", "postgres", "--", "sh"]);
-        }
-        command.args(["-c", GUARD, "sh"]).arg(&folder).arg(&programs);
-        let mut guard = command
-            .args(settings.split(' '))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start the guard script of PostgreSQL")?;
-        let mut line = String::new();
-        let said = guard.stdout.take().context("the guard has no output")?;
-        BufReader::new(said).read_line(&mut line)?;
-        ensure!(line.trim() == "ready", "PostgreSQL did not start");
-        let file = std::fs::read_to_string(folder.join("data/postmaster.pid"))?;
-        let postmaster = file.lines().next().unwrap_or_default().parse()?;
+        let settings = ["max_connections=100"].into_iter().chain(settings.split(' '));
+        let options: String = settings.map(|setting| format!("-c {setting} ")).collect();
+        let server = TestServer::start_with(&options, None).context("cannot start PostgreSQL")?;
+        let postmaster = server.postmaster().context("PostgreSQL has ended")?.parse()?;
         Ok(Self {
-            folder,
-            programs,
+            server,
             postmaster,
             databases: AtomicU32::new(0),
-            guard,
         })
     }
 
@@ -101,10 +58,7 @@ impl Server {
     }
 
     pub(crate) fn address(&self, database: &str) -> String {
-        format!(
-            "postgres://trunkline@localhost/{database}?host={}",
-            self.folder.display()
-        )
+        self.server.address(database)
     }
 
     /// Creates a database and returns its name.
@@ -157,40 +111,10 @@ impl Server {
 
     /// Returns a `psql` command that hides notices and stops at the first error.
     fn psql(&self, address: &str) -> Command {
-        let mut command = Command::new(self.programs.join("psql"));
+        let mut command = Command::new(self.server.bin_dir().join("psql"));
         command
             .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d"])
             .arg(address);
         command
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.guard.stdin.take());
-        // The guard script exits when the server has stopped.
-        let _ = self.guard.wait();
-    }
-}
-
-/// Returns the folder of `initdb`: the newest in the usual folder of packages, or the one in `PATH`.
-fn programs() -> Option<PathBuf> {
-    let packaged = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let newest = packaged
-        .filter_map(|entry| {
-            Some((
-                entry.file_name().to_str()?.parse::<u32>().ok()?,
-                entry.path().join("bin"),
-            ))
-        })
-        .filter(|(_, bin)| bin.join("initdb").exists())
-        .max();
-    newest.map(|(_, bin)| bin).or_else(|| {
-        let found = Command::new("pg_config").arg("--bindir").output().ok()?;
-        let bin = PathBuf::from(String::from_utf8(found.stdout).ok()?.trim());
-        bin.join("initdb").exists().then_some(bin)
-    })
 }

@@ -13,15 +13,14 @@
 mod pooler;
 mod server;
 
-use std::path::PathBuf;
-
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use pooler::Pooler;
-use server::Server;
+pub use server::TestServer;
 
 use crate::dialect::on_db;
-use crate::url::Place;
+pub use crate::dialect::{describe_tables, waits_for_lock};
+pub use crate::migrations::revert_last_migration;
 use crate::{DatabaseUrl, DbConn, Dialect, Store, StoreError, StoreOptions};
 
 /// What a test that runs on both databases takes as its argument; see `testkit_macros::on_both_databases`.
@@ -44,44 +43,34 @@ impl TestContext for TestDatabase {
     }
 }
 
+/// The database with all control tables, which new ones on PostgreSQL are copies of.
+const TEMPLATE: &str = "template_trunkline";
+
 /// A database of a single test, removed with the value (SQLite) or with the process (PostgreSQL).
 #[derive(Debug)]
 pub struct TestDatabase {
-    /// `sqlite` or `postgres`, for messages.
-    pub name: &'static str,
     /// Where it is.
     pub url: DatabaseUrl,
-    /// Whether it is reached through a pooler.
-    pub pooler: bool,
-    _guard: Guard,
-}
-
-/// What is removed with a database.
-#[derive(Debug)]
-enum Guard {
-    Nothing,
-    Folder { _folder: tempfile::TempDir },
-    Pooler { _pooler: Pooler },
+    /// What it is reached through.
+    pooler: Option<Pooler>,
+    /// The folder of SQLite's file.
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl TestDatabase {
     /// Creates a database with all control tables; `None` if PostgreSQL is wanted and its programs are missing.
     pub async fn new(dialect: Dialect) -> Option<Self> {
-        let database = Self::make(dialect, "template_trunkline")?;
+        let database = Self::from_template(dialect, TEMPLATE)?;
         if dialect == Dialect::Sqlite {
-            database
-                .store()
-                .await
-                .migrate()
-                .await
-                .expect("migrations of a new file");
+            let store = database.store().await;
+            store.migrate().await.expect("migrations of a new file");
         }
         Some(database)
     }
 
     /// Creates a database without tables.
     pub fn empty(dialect: Dialect) -> Option<Self> {
-        Self::make(dialect, "template1")
+        Self::from_template(dialect, "template1")
     }
 
     /// Creates a database of PostgreSQL behind a PgBouncer in transaction mode; `None` if either is missing.
@@ -91,58 +80,42 @@ impl TestDatabase {
     pub fn behind_pooler() -> Option<Self> {
         let server = server::shared()?;
         let pooler = Pooler::start(server)?;
-        let name = server.database("template_trunkline");
+        let name = server.create_database(TEMPLATE);
         let url = format!("postgres://trunkline@127.0.0.1:{}/{name}", pooler.port);
         Some(Self {
-            name: "postgres behind a pooler",
             url: url.parse().expect("an address"),
-            pooler: true,
-            _guard: Guard::Pooler { _pooler: pooler },
+            pooler: Some(pooler),
+            _folder: None,
         })
     }
 
     /// Returns a copy of the database, like a backup that is restored elsewhere. Nothing may use this one meanwhile.
     #[must_use]
     pub fn copy(&self) -> Self {
-        if self.url.sqlite_path().is_none() {
-            let name = self.address();
-            let name = name
-                .split("localhost/")
-                .nth(1)
-                .and_then(|rest| rest.split('?').next());
+        let Some(file) = self.url.sqlite_path() else {
+            let address = self.address();
+            let (_, name) = address.split_once("localhost/").expect("a database of a server");
+            let (name, _) = name.split_once('?').expect("the server's socket");
             let server = server::shared().expect("the server of this database");
-            return Self {
-                name: "postgres",
-                url: server.url_of(&server.copy(name.expect("the database's name"))),
-                pooler: false,
-                _guard: Guard::Nothing,
-            };
-        }
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let copy = folder.path().join("copy.db");
-        let sql = format!("VACUUM INTO '{}'", copy.display());
-        let path = self
-            .url
-            .sqlite_path()
-            .and_then(|path| path.to_str())
-            .expect("a file");
-        let mut connection = SqliteConnection::establish(path).expect("the file opens");
+            server.end_connections(name);
+            return Self::of_server(server, name);
+        };
+        let copy = Self::in_file();
+        let sql = format!(
+            "VACUUM INTO '{}'",
+            copy.url.sqlite_path().expect("a file").display()
+        );
+        let mut connection =
+            SqliteConnection::establish(file.to_str().expect("UTF-8")).expect("the file opens");
         connection.batch_execute(&sql).expect("a copy can be made");
-        Self {
-            name: "sqlite",
-            url: format!("sqlite://{}", copy.display())
-                .parse()
-                .expect("an address"),
-            pooler: false,
-            _guard: Guard::Folder { _folder: folder },
-        }
+        copy
     }
 
     /// Returns the whole URL, for another process; the URL's own text leaves out what may be secret.
     pub fn address(&self) -> String {
-        match self.url.place() {
-            Place::Sqlite(path) => format!("sqlite://{}", path.display()),
-            Place::Postgres(url) => url.with_defaults(&[]),
+        match &self.url {
+            DatabaseUrl::Sqlite(_) => self.url.to_string(),
+            DatabaseUrl::Postgres(url) => url.with_defaults(&[]),
         }
     }
 
@@ -152,7 +125,7 @@ impl TestDatabase {
             &self.url,
             StoreOptions {
                 readers: 4,
-                pooler: self.pooler,
+                pooler: self.pooler.is_some(),
                 ..StoreOptions::default()
             },
         )
@@ -176,111 +149,35 @@ impl TestDatabase {
         })
     }
 
-    fn make(dialect: Dialect, template: &str) -> Option<Self> {
-        if dialect == Dialect::Postgres {
-            let server = server::shared()?;
-            return Some(Self {
-                name: "postgres",
-                url: server.url_of(&server.database(template)),
-                pooler: false,
-                _guard: Guard::Nothing,
-            });
-        }
+    fn from_template(dialect: Dialect, template: &str) -> Option<Self> {
+        Some(match dialect {
+            Dialect::Sqlite => Self::in_file(),
+            Dialect::Postgres => Self::of_server(server::shared()?, template),
+        })
+    }
+
+    /// Creates a folder for a file of SQLite, which opening the database creates.
+    fn in_file() -> Self {
         let folder = tempfile::Builder::new()
             .prefix("trunkline-")
             .tempdir()
             .expect("a temporary folder");
-        let url = format!("sqlite://{}", folder.path().join("test.db").display())
-            .parse()
-            .expect("an address");
-        Some(Self {
-            name: "sqlite",
-            url,
-            pooler: false,
-            _guard: Guard::Folder { _folder: folder },
-        })
-    }
-}
-
-/// A PostgreSQL server of a single test, which can be suspended, killed and restarted. Dropping it stops the server.
-#[derive(Debug)]
-pub struct TestServer(Server);
-
-impl TestServer {
-    /// Starts a server; `None` if its programs are missing.
-    pub fn start() -> Option<Self> {
-        Server::start("", None).map(Self)
-    }
-
-    /// Starts a server whose messages are in German; `None` if the locale cannot be created.
-    pub fn start_in_german() -> Option<Self> {
-        Server::start("", Some("de_DE")).map(Self)
-    }
-
-    /// Creates a database with all control tables.
-    pub fn database(&self) -> TestDatabase {
-        TestDatabase {
-            name: "postgres",
-            url: self.0.url_of(&self.0.database("template_trunkline")),
-            pooler: false,
-            _guard: Guard::Nothing,
+        let url = format!("sqlite://{}", folder.path().join("test.db").display());
+        Self {
+            url: url.parse().expect("an address"),
+            pooler: None,
+            _folder: Some(folder),
         }
     }
 
-    /// Returns the Unix socket that the server listens on.
-    pub fn socket(&self) -> PathBuf {
-        self.0.socket()
+    /// Creates a database of the server.
+    fn of_server(server: &TestServer, template: &str) -> Self {
+        Self {
+            url: server.url_of(&server.create_database(template)),
+            pooler: None,
+            _folder: None,
+        }
     }
-
-    /// Suspends all processes of the server: connections stay open and get no response.
-    pub fn suspend(&self) {
-        self.0.signal("STOP");
-    }
-
-    /// Resumes after [`TestServer::suspend`].
-    pub fn resume(&self) {
-        self.0.signal("CONT");
-    }
-
-    /// Kills all processes of the server at once.
-    pub fn kill(&self) {
-        self.0.signal("KILL");
-    }
-
-    /// Starts the server after [`TestServer::kill`]; it recovers what was committed.
-    pub fn start_again(&self) {
-        self.0.start_again();
-    }
-}
-
-impl Drop for TestServer {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
-/// Returns both databases with all control tables; only SQLite if PostgreSQL's programs are missing.
-pub async fn databases() -> Vec<TestDatabase> {
-    let mut databases = Vec::new();
-    for dialect in [Dialect::Sqlite, Dialect::Postgres] {
-        databases.extend(TestDatabase::new(dialect).await);
-    }
-    databases
-}
-
-/// Reverts the last migration, for tests of the migrations.
-pub fn revert_last_migration(c: &mut DbConn) -> Result<(), StoreError> {
-    crate::migrations::revert_last(c)
-}
-
-/// Describes the database's tables, with one line for each column and index, without the table of migrations.
-pub fn describe_tables(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
-    crate::dialect::describe(c)
-}
-
-/// Returns whether a session of PostgreSQL in this database waits for a lock.
-pub fn waits_for_lock(c: &mut DbConn) -> Result<bool, StoreError> {
-    crate::dialect::waits_for_lock(c)
 }
 
 /// Runs SQL statements.

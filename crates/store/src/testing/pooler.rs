@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::server::{Server, as_its_user, skip};
+use super::server::{TestServer, as_its_user, skip};
 
 /// Fewer than the connections of a store, so that they share sessions.
 const SESSIONS: u32 = 2;
@@ -18,7 +18,7 @@ pub(super) struct Pooler {
 
 impl Pooler {
     /// Starts PgBouncer; `None` if it is missing.
-    pub(super) fn start(server: &Server) -> Option<Self> {
+    pub(super) fn start(server: &TestServer) -> Option<Self> {
         let found = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "pgbouncer"]
             .into_iter()
             .find(|program| Command::new(program).arg("--version").output().is_ok());

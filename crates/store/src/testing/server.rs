@@ -1,7 +1,7 @@
-//! PostgreSQL servers of the test process: a shared one, and servers of a single test, which can be stopped and killed.
+//! PostgreSQL servers of the test process: a shared one, and servers of a single test.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,37 +10,40 @@ use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
+use super::{TEMPLATE, TestDatabase, run_sql};
 use crate::{DatabaseUrl, DbConn};
 
 /// If this is set, a test fails that would be skipped because a program is missing.
 const REQUIRED: &str = "TRUNKLINE_TEST_REQUIRE_POSTGRES";
 
-/// A server with a folder of its own.
+/// A PostgreSQL server with a folder of its own, which can be suspended, killed and restarted. Dropping it stops the server.
 #[derive(Debug)]
-pub(super) struct Server {
+pub struct TestServer {
     /// The folder of the socket.
     folder: PathBuf,
-    programs: PathBuf,
-    databases: AtomicU32,
-    /// Reads from its own input until our process ends.
-    guard: Child,
+    /// The folder of the server's programs.
+    bin_dir: PathBuf,
+    next_database: AtomicU32,
+    /// Stops the server when our process closes its input, which the end of the process does too.
+    supervisor: Child,
 }
 
 /// Returns the server that the process's tests share; `None` if its programs are missing.
-pub(super) fn shared() -> Option<&'static Server> {
-    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+pub(super) fn shared() -> Option<&'static TestServer> {
+    static SERVER: OnceLock<Option<TestServer>> = OnceLock::new();
     // Commits need not survive a crash: the server is never killed before the last test.
     SERVER
-        .get_or_init(|| Server::start("-c synchronous_commit=off", None))
+        .get_or_init(|| TestServer::start_with("-c synchronous_commit=off", None))
         .as_ref()
 }
 
-/// Starts the server, writes `ready`, waits for its input to end, cleans up. It ignores signals from the keyboard.
-const GUARD: &str = r#"
+/// A script that starts the server, writes `ready`, waits until its input is closed, then stops the server and removes the folder. It ignores
+/// signals from the keyboard.
+const SUPERVISOR: &str = r#"
 trap '' INT TERM HUP
-folder=$1; programs=$2; more=$3; language=$4
+folder=$1; bin=$2; more=$3; language=$4
 cd "$folder" &&
-"$programs/initdb" -D "$folder/data" -U trunkline -A trust -N -E UTF8 --locale=C >"$folder/log" 2>&1 &&
+"$bin/initdb" -D "$folder/data" -U trunkline -A trust -N -E UTF8 --locale=C >"$folder/log" 2>&1 &&
 printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$folder'" "fsync = off" "full_page_writes = off" \
 "max_connections = 400" "shared_buffers = 256MB" >>"$folder/data/postgresql.conf" &&
 if [ -n "$language" ]; then
@@ -48,17 +51,28 @@ if [ -n "$language" ]; then
     export LOCPATH="$folder/locale"
     echo "lc_messages = '$language.utf8'" >>"$folder/data/postgresql.conf"
 fi &&
-"$programs/pg_ctl" -D "$folder/data" -w -l "$folder/log" -o "$more" start >>"$folder/log" 2>&1 &&
+"$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" -o "$more" start >>"$folder/log" 2>&1 &&
 echo ready || cat "$folder/log" >&2
 cat >/dev/null
-"$programs/pg_ctl" -D "$folder/data" -m immediate -w stop >/dev/null 2>&1
+"$bin/pg_ctl" -D "$folder/data" -m immediate -w stop >/dev/null 2>&1
 cd / && rm -rf "$folder"
 "#;
 
-impl Server {
-    /// Starts a server with further options, whose messages are in the language of the locale.
-    pub(super) fn start(options: &str, language: Option<&str>) -> Option<Self> {
-        let Some(programs) = programs() else {
+impl TestServer {
+    /// Starts a server; `None` if its programs are missing.
+    pub fn start() -> Option<Self> {
+        Self::start_with("", None)
+    }
+
+    /// Starts a server whose messages are in German; `None` if the locale cannot be created.
+    pub fn start_in_german() -> Option<Self> {
+        Self::start_with("", Some("de_DE"))
+    }
+
+    /// Starts a server. `options` are those of `postgres`, and `language` is a locale such as `de_DE` for its messages. `None` if the programs
+    /// or the locale are missing.
+    pub fn start_with(options: &str, language: Option<&str>) -> Option<Self> {
+        let Some(bin_dir) = bin_dir() else {
             skip("no initdb and pg_ctl: install PostgreSQL 15 or later");
             return None;
         };
@@ -74,35 +88,36 @@ impl Server {
                 return None;
             }
         }
-        let mut guard = as_its_user("sh")
-            .args(["-c", GUARD, "sh"])
-            .args([&folder, &programs])
+        let mut supervisor = as_its_user("sh")
+            .args(["-c", SUPERVISOR, "sh"])
+            .args([&folder, &bin_dir])
             .args([options, language.unwrap_or_default()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the guard starts");
+            .expect("the supervisor starts");
         let mut line = String::new();
-        BufReader::new(guard.stdout.take().expect("piped"))
+        BufReader::new(supervisor.stdout.take().expect("piped"))
             .read_line(&mut line)
-            .expect("the guard's output");
+            .expect("the supervisor's output");
         if line.trim() != "ready" && language.is_some() {
             skip("there is no locale for another language: install locales");
-            guard.wait().expect("the guard ends");
+            supervisor.wait().expect("the supervisor ends");
             return None;
         }
         assert_eq!(line.trim(), "ready", "PostgreSQL did not start");
         let server = Self {
             folder,
-            programs,
-            databases: AtomicU32::new(0),
-            guard,
+            bin_dir,
+            next_database: AtomicU32::new(0),
+            supervisor,
         };
         server.make_template();
         Some(server)
     }
 
-    fn url(&self, database: &str) -> String {
+    /// Returns the URL of a database of the server.
+    pub fn address(&self, database: &str) -> String {
         format!(
             "postgres://trunkline@localhost/{database}?host={}",
             self.folder.display()
@@ -112,48 +127,77 @@ impl Server {
     /// Runs statements in the database `postgres`.
     fn administer(&self, sql: &str) {
         let mut connection =
-            PgConnection::establish(&self.url("postgres")).expect("the server accepts connections");
+            PgConnection::establish(&self.address("postgres")).expect("the server accepts connections");
         connection.batch_execute(sql).expect("valid statements");
     }
 
     fn make_template(&self) {
-        self.administer("CREATE DATABASE template_trunkline");
+        self.administer(&format!("CREATE DATABASE {TEMPLATE}"));
         let connection =
-            PgConnection::establish(&self.url("template_trunkline")).expect("the server accepts connections");
+            PgConnection::establish(&self.address(TEMPLATE)).expect("the server accepts connections");
         let mut connection = DbConn::Pg(connection);
         crate::migrations::run(&mut connection).expect("migrations of a new database");
-        // Copies of the template are new databases, none of which was restored.
-        super::run_sql(&mut connection, "UPDATE lineage SET identity = ''").expect("the table exists");
+        // An empty identity is that of a new database, so that a copy does not count as restored.
+        run_sql(&mut connection, "UPDATE lineage SET identity = ''").expect("the table exists");
     }
 
-    /// Creates a database and returns its name.
-    pub(super) fn database(&self, template: &str) -> String {
-        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+    /// Creates a database with all control tables.
+    pub fn database(&self) -> TestDatabase {
+        TestDatabase::of_server(self, TEMPLATE)
+    }
+
+    /// Creates a copy of the database `template`, and returns its name.
+    pub(super) fn create_database(&self, template: &str) -> String {
+        let name = format!("test_{}", self.next_database.fetch_add(1, Ordering::Relaxed));
         self.administer(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
         name
     }
 
-    /// Creates a copy of a database, whose connections are ended, and returns its name.
-    pub(super) fn copy(&self, other: &str) -> String {
+    /// Ends all connections to the database.
+    pub(super) fn end_connections(&self, database: &str) {
         self.administer(&format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{other}'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
         ));
-        self.database(other)
     }
 
     pub(super) fn url_of(&self, database: &str) -> DatabaseUrl {
-        self.url(database).parse().expect("an address")
+        self.address(database).parse().expect("an address")
     }
 
-    /// The socket that it listens on.
-    pub(super) fn socket(&self) -> PathBuf {
+    /// Returns the Unix socket that the server listens on.
+    pub fn socket(&self) -> PathBuf {
         self.folder.join(".s.PGSQL.5432")
     }
 
-    /// Sends a signal to all processes of the server, to the first one first, so that it starts no others meanwhile.
-    pub(super) fn signal(&self, name: &str) {
-        let file = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
-        let Some(first) = file.lines().next().map(str::to_owned) else {
+    /// Suspends all processes of the server: connections stay open and get no response.
+    pub fn suspend(&self) {
+        self.signal("STOP");
+    }
+
+    /// Resumes after [`TestServer::suspend`].
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    /// Kills all processes of the server at once.
+    pub fn kill(&self) {
+        self.signal("KILL");
+    }
+
+    /// Returns the folder of the server's programs.
+    pub fn bin_dir(&self) -> &Path {
+        &self.bin_dir
+    }
+
+    /// Returns the process that started the server's others; `None` if it does not run.
+    pub fn postmaster(&self) -> Option<String> {
+        let file = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
+        file.lines().next().map(str::to_owned)
+    }
+
+    /// Sends a signal to the postmaster and its children.
+    fn signal(&self, name: &str) {
+        let Some(first) = self.postmaster() else {
             return;
         };
         // Children are found by their parent, which must still exist and start no others meanwhile.
@@ -174,10 +218,11 @@ impl Server {
         send(name, &found);
     }
 
-    pub(super) fn start_again(&self) {
+    /// Starts the server after [`TestServer::kill`]; it recovers what was committed.
+    pub fn start_again(&self) {
         // The shared memory of the killed processes is freed a moment after their end.
         for _ in 0..50 {
-            let started = as_its_user(self.programs.join("pg_ctl"))
+            let started = as_its_user(self.bin_dir.join("pg_ctl"))
                 .arg("-D")
                 .arg(self.folder.join("data"))
                 .args(["-w", "-l"])
@@ -194,12 +239,13 @@ impl Server {
         let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         panic!("PostgreSQL did not start again: {log}");
     }
+}
 
-    /// Stops it for good.
-    pub(super) fn end(&mut self) {
+impl Drop for TestServer {
+    fn drop(&mut self) {
         self.signal("CONT");
-        drop(self.guard.stdin.take());
-        drop(self.guard.wait());
+        drop(self.supervisor.stdin.take());
+        drop(self.supervisor.wait());
     }
 }
 
@@ -239,7 +285,7 @@ fn is_root() -> bool {
 }
 
 /// Returns the folder of `initdb`: the newest that a package installed, or the one that `pg_config` names.
-fn programs() -> Option<PathBuf> {
+fn bin_dir() -> Option<PathBuf> {
     let packaged = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -260,7 +306,7 @@ fn programs() -> Option<PathBuf> {
     })
 }
 
-/// Says on standard error that tests on PostgreSQL are skipped, past the capture of output.
+/// Says that tests on PostgreSQL are skipped: on standard error itself, since the test harness captures `eprintln!`.
 ///
 /// # Panics
 /// If `TRUNKLINE_TEST_REQUIRE_POSTGRES` is set.

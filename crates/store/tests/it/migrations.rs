@@ -7,13 +7,15 @@ use testkit_macros::on_both_databases;
 #[tokio::test]
 async fn both_databases_end_with_the_same_tables_and_every_foreign_key_is_indexed() {
     let mut seen = Vec::new();
-    for database in store::testing::databases().await {
+    for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+        let Some(database) = TestDatabase::new(dialect).await else {
+            continue;
+        };
         let lines = database.store().await.read(describe_tables).await.unwrap();
         for line in lines.iter().filter_map(|line| line.strip_prefix("foreign ")) {
             assert!(
                 lines.contains(&format!("index {line}")),
-                "{}: no index for {line}",
-                database.name
+                "{dialect:?}: no index for {line}"
             );
         }
         assert!(

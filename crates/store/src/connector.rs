@@ -2,16 +2,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, CacheSize, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use diesel::{ConnectionError, PgConnection, SqliteConnection};
 
-use crate::dialect::{lineage, on_db, ping, session, speaks_another_language};
-use crate::url::{Place, PostgresUrl};
-use crate::{DatabaseUrl, DbConn, Dialect, StoreError};
+use crate::dialect::{lineage, on_db, session, speaks_another_language};
+use crate::{DatabaseUrl, DbConn, Dialect, PostgresUrl, StoreError};
 
 /// The options of a store.
 #[derive(Debug, Clone)]
@@ -46,14 +45,14 @@ const CONNECT: Duration = Duration::from_secs(4);
 const IDLE_IN_TRANSACTION: Duration = Duration::from_mins(1);
 
 /// Opens connections to one database.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Connector {
     url: DatabaseUrl,
     /// Whether SQLite's connections write; all of PostgreSQL do.
     writer: bool,
     options: StoreOptions,
     /// The last confirmed identity of PostgreSQL's database, shared by all connections.
-    confirmed: Arc<Mutex<Option<String>>>,
+    confirmed: Mutex<Option<String>>,
 }
 
 impl Connector {
@@ -62,16 +61,16 @@ impl Connector {
             url: url.clone(),
             writer,
             options: options.clone(),
-            confirmed: Arc::default(),
+            confirmed: Mutex::default(),
         }
     }
 
     /// Returns what it connects to, for the log.
     pub(crate) fn what(&self) -> &'static str {
-        match (self.url.place(), self.writer) {
-            (Place::Postgres(_), _) => "database",
-            (Place::Sqlite(_), false) => "database's file",
-            (Place::Sqlite(_), true) => "database's file, for writing,",
+        match (&self.url, self.writer) {
+            (DatabaseUrl::Postgres(_), _) => "database",
+            (DatabaseUrl::Sqlite(_), false) => "database's file",
+            (DatabaseUrl::Sqlite(_), true) => "database's file, for writing,",
         }
     }
 
@@ -79,9 +78,11 @@ impl Connector {
     ///
     /// By then a running server has cancelled the statement, and libpq has given up connecting.
     pub(crate) fn stuck_after(&self, timeout: Duration) -> Option<Duration> {
-        match self.url.place() {
-            Place::Postgres(url) => Some(timeout * LONG + CONNECT * url.hosts() + Duration::from_secs(1)),
-            Place::Sqlite(_) => None,
+        match &self.url {
+            DatabaseUrl::Postgres(url) => {
+                Some(timeout * LONG + CONNECT * url.hosts() + Duration::from_secs(1))
+            }
+            DatabaseUrl::Sqlite(_) => None,
         }
     }
 
@@ -92,9 +93,9 @@ impl Connector {
     }
 
     fn establish(&self) -> Result<Opened, OpenError> {
-        match self.url.place() {
-            Place::Postgres(url) => self.postgres(url),
-            Place::Sqlite(path) => {
+        match &self.url {
+            DatabaseUrl::Postgres(url) => self.postgres(url),
+            DatabaseUrl::Sqlite(path) => {
                 if self.writer {
                     create_private(path)?;
                 }
@@ -104,7 +105,6 @@ impl Connector {
                     connection: DbConn::Sqlite(connection),
                     own_limits: self.writer,
                     local: String::new(),
-                    reads_in_transaction: false,
                     unknown_state: false,
                 })
             }
@@ -153,7 +153,6 @@ impl Connector {
             connection,
             own_limits: true,
             local,
-            reads_in_transaction: self.options.pooler,
             unknown_state: false,
         };
         self.confirm(&mut opened)?;
@@ -218,10 +217,8 @@ pub(crate) struct Opened {
     connection: DbConn,
     /// Whether each call sets its own time limits: on SQLite's writer, and on PostgreSQL.
     own_limits: bool,
-    /// The settings of every transaction, behind a pooler.
+    /// The settings of every transaction, behind a pooler. Reads then need a transaction for them.
     local: String,
-    /// Whether reads need a transaction for these settings.
-    reads_in_transaction: bool,
     /// Whether a transaction may be open that diesel does not know of.
     unknown_state: bool,
 }
@@ -229,7 +226,7 @@ pub(crate) struct Opened {
 impl Opened {
     /// Returns whether the database responds.
     pub(crate) fn responds(&mut self) -> bool {
-        ping(&mut self.connection).is_ok()
+        on_db!(&mut self.connection, c => c.batch_execute("SELECT 1")).is_ok()
     }
 
     /// Returns whether the connection must not be used again: it is lost, or a transaction is open.
@@ -262,7 +259,7 @@ impl Opened {
                     ""
                 };
                 let mode = if write { "" } else { " READ ONLY" };
-                (write || self.reads_in_transaction).then(|| {
+                (write || !self.local.is_empty()).then(|| {
                     format!(
                         "BEGIN ISOLATION LEVEL READ COMMITTED{mode};{}{no_limit}",
                         self.local
@@ -280,23 +277,16 @@ impl Opened {
             self.unknown_state = self.connection.dialect() == Dialect::Postgres;
             return Err(error.into());
         }
-        transaction(&mut self.connection, body)
-    }
-}
-
-/// Runs `body`, then commits the open transaction, or rolls it back after an error.
-fn transaction<T>(
-    connection: &mut DbConn,
-    body: impl FnOnce(&mut DbConn) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let result = body(connection);
-    let end = match result {
-        Ok(_) => on_db!(connection, c => AnsiTransactionManager::commit_transaction(c)),
-        Err(_) => on_db!(connection, c => AnsiTransactionManager::rollback_transaction(c)),
-    };
-    match (result, end) {
-        (Ok(value), end) => end.map(|()| value).map_err(StoreError::from),
-        // The first error says more than that of the rollback. A connection that could not roll back is not used again.
-        (Err(error), _) => Err(error),
+        match body(&mut self.connection) {
+            Ok(value) => {
+                on_db!(&mut self.connection, c => AnsiTransactionManager::commit_transaction(c))?;
+                Ok(value)
+            }
+            Err(error) => {
+                // The first error says more than that of the rollback. A connection that could not roll back is not used again.
+                drop(on_db!(&mut self.connection, c => AnsiTransactionManager::rollback_transaction(c)));
+                Err(error)
+            }
+        }
     }
 }

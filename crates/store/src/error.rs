@@ -60,17 +60,9 @@ impl StoreError {
     }
 
     /// Converts the error of a missing or a duplicate row.
-    pub(crate) fn about(what: &'static str) -> impl Fn(DieselError) -> Self {
-        move |error| match error {
-            DieselError::NotFound => Self::NotFound { what },
-            DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Self::Conflict { what },
-            other => other.into(),
-        }
-    }
-
-    /// Converts the error of a duplicate row in a statement that was made at run time.
-    pub(crate) fn conflict(what: &'static str) -> impl Fn(Self) -> Self {
-        move |error| match error {
+    pub(crate) fn about<E: Into<Self>>(what: &'static str) -> impl Fn(E) -> Self {
+        move |error| match error.into() {
+            Self::Query(DieselError::NotFound) => Self::NotFound { what },
             Self::Query(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
                 Self::Conflict { what }
             }
@@ -84,7 +76,13 @@ impl StoreError {
             Self::Unavailable(source) => source
                 .downcast_ref::<DieselError>()
                 .is_none_or(|error| class(error) == Class::Lost),
-            Self::Busy(source) => source.downcast_ref::<DieselError>().is_some_and(is_read_only),
+            Self::Busy(source) => matches!(
+                source.downcast_ref(),
+                Some(DieselError::DatabaseError(
+                    DatabaseErrorKind::ReadOnlyTransaction,
+                    _
+                ))
+            ),
             _ => false,
         }
     }
@@ -177,11 +175,4 @@ fn class(error: &DieselError) -> Class {
         },
         _ => Class::Lasting,
     }
-}
-
-fn is_read_only(error: &DieselError) -> bool {
-    matches!(
-        error,
-        DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)
-    )
 }

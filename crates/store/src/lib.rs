@@ -40,4 +40,4 @@ pub use db_conn::{DbConn, at_once};
 pub use error::StoreError;
 pub use lease::Lease;
 pub use store::Store;
-pub use url::{DatabaseUrl, DatabaseUrlError, Dialect};
+pub use url::{DatabaseUrl, DatabaseUrlError, Dialect, PostgresUrl};

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::StoreError;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     since: Option<Instant>,
     /// When the last outage ended.
@@ -24,13 +24,10 @@ pub(crate) struct Outage {
 }
 
 impl Outage {
-    pub(crate) const fn new(what: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str) -> Self {
         Self {
             what,
-            state: Mutex::new(State {
-                since: None,
-                ended: None,
-            }),
+            state: Mutex::default(),
             open: AtomicBool::new(false),
         }
     }

@@ -64,7 +64,10 @@ pub(crate) struct Pool(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    source: Arc<Source>,
+    connector: Connector,
+    outage: Outage,
+    /// Increases when a connection is lost. Idle ones of earlier generations are likely lost too, and are opened anew.
+    generation: AtomicU64,
     /// One permit per connection. Callers wait for one in turn, without a thread.
     slots: Arc<Semaphore>,
     size: usize,
@@ -73,7 +76,7 @@ struct Shared {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     idle: Vec<Session>,
     busy: HashMap<u64, Busy>,
@@ -93,15 +96,6 @@ struct Busy {
     until: Option<Instant>,
 }
 
-/// Opens connections, and knows whether the database responds.
-#[derive(Debug)]
-struct Source {
-    connector: Connector,
-    outage: Outage,
-    /// Increases when a connection is lost. Idle ones of earlier generations are likely lost too, and are opened anew.
-    generation: AtomicU64,
-}
-
 type Job = Box<dyn FnOnce(&mut Option<OpenConnection>) + Send>;
 type Session = mpsc::Sender<Job>;
 
@@ -117,20 +111,14 @@ impl Pool {
     pub(crate) fn new(connector: Connector, size: usize, timeout: Duration) -> Self {
         let (alive, ended) = mpsc::channel();
         let state = State {
-            idle: Vec::new(),
-            busy: HashMap::new(),
-            calls: 0,
-            stuck: 0,
             alive: Some(alive),
             ended: Some(ended),
+            ..State::default()
         };
-        let source = Source {
+        Self(Arc::new(Shared {
             outage: Outage::new(connector.what()),
             connector,
             generation: AtomicU64::new(0),
-        };
-        Self(Arc::new(Shared {
-            source: Arc::new(source),
             slots: Arc::new(Semaphore::new(size)),
             size,
             timeout,
@@ -148,7 +136,7 @@ impl Pool {
         let began = std::time::Instant::now();
         let outcome = self.attempt(limit, write, body).await;
         if let Err(error) = &outcome {
-            self.0.source.outage.failed(error, began);
+            self.0.outage.failed(error, began);
         }
         outcome
     }
@@ -168,25 +156,20 @@ impl Pool {
         let deadline = Instant::now() + wait;
         let permit = shared.permit(wait, deadline).await?;
         let (sender, receiver) = oneshot::channel();
-        let call = Call {
-            limit,
-            write,
-            deadline,
-            timeout: shared.timeout,
-        };
-        let (source, pool) = (Arc::clone(&shared.source), Arc::downgrade(shared));
+        let pool = Arc::clone(shared);
         shared.start(permit, limit, |id, session| {
             Box::new(move |held| {
                 // The caller may have given up.
-                let outcome = (!sender.is_closed())
-                    .then(|| catch_unwind(AssertUnwindSafe(|| source.execute(held, &call, body))));
+                let outcome = (!sender.is_closed()).then(|| {
+                    catch_unwind(AssertUnwindSafe(|| {
+                        pool.execute(held, limit, write, deadline, body)
+                    }))
+                });
                 if matches!(outcome, Some(Err(_))) {
                     // A panic may have left a transaction open.
                     *held = None;
                 }
-                if let Some(pool) = pool.upgrade() {
-                    pool.release(id, session, held);
-                }
+                pool.release(id, session, held);
                 drop(sender.send(outcome));
             })
         })?;
@@ -263,7 +246,7 @@ impl Shared {
         }
         drop(state);
         if !stuck.is_empty() {
-            self.source.generation.fetch_add(1, Ordering::Relaxed);
+            self.generation.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 connections = stuck.len(),
                 "abandoned database connections that do not respond"
@@ -273,13 +256,13 @@ impl Shared {
 
     /// Starts a job on an idle thread, or on a new one.
     fn start(
-        self: &Arc<Self>,
+        &self,
         permit: OwnedSemaphorePermit,
         limit: TimeLimit,
         job: impl FnOnce(u64, Session) -> Job,
     ) -> Result<(), StoreError> {
         let until = (limit != TimeLimit::Unlimited)
-            .then(|| self.source.connector.stuck_after(self.timeout))
+            .then(|| self.connector.stuck_after(self.timeout))
             .flatten()
             .map(|after| Instant::now() + after);
         let mut state = self.state();
@@ -318,50 +301,24 @@ impl Shared {
             *held = None;
         }
     }
-}
 
-fn new_session(alive: Option<mpsc::Sender<Infallible>>) -> Result<Session, StoreError> {
-    let Some(alive) = alive else {
-        return Err(PoolError::Closed.error());
-    };
-    let (session, jobs) = mpsc::channel::<Job>();
-    std::thread::Builder::new()
-        .name("database".to_owned())
-        .spawn(move || {
-            let mut held = None;
-            while let Ok(job) = jobs.recv() {
-                job(&mut held);
-            }
-            drop(held);
-            drop(alive);
-        })
-        .map_err(|error| PoolError::Thread(error).error())?;
-    Ok(session)
-}
-
-/// The parameters of a call.
-struct Call {
-    limit: TimeLimit,
-    write: bool,
-    deadline: Instant,
-    timeout: Duration,
-}
-
-impl Source {
     /// Runs a call's body on the thread's connection. Opens or replaces the connection first if needed.
     fn execute<T>(
         &self,
         held: &mut Option<OpenConnection>,
-        call: &Call,
+        limit: TimeLimit,
+        write: bool,
+        deadline: Instant,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let connection = self.alive(held)?;
-        let left = match call.limit {
-            TimeLimit::Unlimited => call.timeout * LONG,
-            TimeLimit::Short | TimeLimit::Long => call.deadline.saturating_duration_since(Instant::now()),
+        let unlimited = limit == TimeLimit::Unlimited;
+        let left = if unlimited {
+            self.timeout * LONG
+        } else {
+            deadline.saturating_duration_since(Instant::now())
         };
-        let unlimited = call.limit == TimeLimit::Unlimited;
-        let result = connection.opened.run(call.write, left, unlimited, body);
+        let result = connection.opened.run(write, left, unlimited, body);
         let (broken, lost) = (
             connection.opened.is_broken(),
             matches!(&result, Err(error) if error.is_lost()),
@@ -406,4 +363,23 @@ impl Source {
         connection.used = std::time::Instant::now();
         Ok(held.insert(connection))
     }
+}
+
+fn new_session(alive: Option<mpsc::Sender<Infallible>>) -> Result<Session, StoreError> {
+    let Some(alive) = alive else {
+        return Err(PoolError::Closed.error());
+    };
+    let (session, jobs) = mpsc::channel::<Job>();
+    std::thread::Builder::new()
+        .name("database".to_owned())
+        .spawn(move || {
+            let mut held = None;
+            while let Ok(job) = jobs.recv() {
+                job(&mut held);
+            }
+            drop(held);
+            drop(alive);
+        })
+        .map_err(|error| PoolError::Thread(error).error())?;
+    Ok(session)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::connector::{Connector, StoreOptions};
 use crate::dialect::{checkpoint, takes_writes};
-use crate::migrations::{self, SchemaState};
+use crate::migrations;
 use crate::pool::{Pool, TimeLimit};
 use crate::{DatabaseUrl, DbConn, Dialect, StoreError};
 
@@ -19,27 +19,12 @@ struct Inner {
     pool: Pool,
     /// SQLite's single writer, for which callers wait in turn.
     writer: Option<Pool>,
-    writes: Proof,
+    /// When a ping last found that SQLite takes writes.
+    last_ping: Mutex<Option<Instant>>,
 }
 
-/// When a probe last showed that SQLite takes writes.
-#[derive(Default)]
-struct Proof(Mutex<Option<Instant>>);
-
-impl Proof {
-    /// How long a result is reused.
-    const FRESH: Duration = Duration::from_secs(1);
-
-    async fn prove(&self, writer: &Pool) -> Result<(), StoreError> {
-        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| last.elapsed() < Self::FRESH) {
-            return Ok(());
-        }
-        writer.run(TimeLimit::Short, true, |_| Ok(())).await?;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        Ok(())
-    }
-}
+/// How long the success of a ping is reused.
+const PING_REUSED: Duration = Duration::from_secs(1);
 
 impl Store {
     /// Opens the database. Creates SQLite's file, readable only by its owner, if there is none.
@@ -54,7 +39,7 @@ impl Store {
             pooler: options.pooler,
             pool: pool(false, size),
             writer: (dialect == Dialect::Sqlite).then(|| pool(true, 1)),
-            writes: Proof::default(),
+            last_ping: Mutex::default(),
         };
         // The first connection is the writer's, which creates SQLite's file and enables WAL before any read.
         inner.writing().run(TimeLimit::Long, false, |_| Ok(())).await?;
@@ -72,7 +57,7 @@ impl Store {
     ///
     /// [`StoreError::Refused`] if a newer version has changed the tables.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        self.read(migrations::state).await.and_then(SchemaState::pending)
+        self.read(migrations::pending).await
     }
 
     /// Checks that the database responds and takes writes. Nothing is written.
@@ -80,19 +65,26 @@ impl Store {
     /// SQLite takes no writes while another process has it locked, so the check is an empty transaction, which waits in turn and as long as
     /// a write. A success within the last second is reused, so that frequent checks do not delay writes.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        if let Some(writer) = &self.0.writer {
-            return self.0.writes.prove(writer).await;
+        let Some(writer) = &self.0.writer else {
+            return self
+                .read(|c| {
+                    if takes_writes(c)? {
+                        Ok(())
+                    } else {
+                        Err(StoreError::Busy(
+                            "the server accepts no writes: it is a standby, or read-only".into(),
+                        ))
+                    }
+                })
+                .await;
+        };
+        let last = || self.0.last_ping.lock().unwrap_or_else(PoisonError::into_inner);
+        if last().is_some_and(|last| last.elapsed() < PING_REUSED) {
+            return Ok(());
         }
-        self.read(|c| {
-            if takes_writes(c)? {
-                Ok(())
-            } else {
-                Err(StoreError::Busy(
-                    "the server accepts no writes: it is a standby, or read-only".into(),
-                ))
-            }
-        })
-        .await
+        writer.run(TimeLimit::Short, true, |_| Ok(())).await?;
+        *last() = Some(Instant::now());
+        Ok(())
     }
 
     /// Returns which database it is.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub(crate) use postgres::PostgresUrl;
+pub use postgres::PostgresUrl;
 
 /// The kind of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,11 +19,10 @@ pub enum Dialect {
 
 /// The URL of a database. Neither `Debug` nor `Display` shows a password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(Place);
-
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum DatabaseUrl {
+    /// SQLite's file.
     Sqlite(PathBuf),
+    /// A database of a PostgreSQL server.
     Postgres(PostgresUrl),
 }
 
@@ -54,22 +53,18 @@ pub enum DatabaseUrlError {
 impl DatabaseUrl {
     /// Returns the kind of the database.
     pub fn dialect(&self) -> Dialect {
-        match self.0 {
-            Place::Sqlite(_) => Dialect::Sqlite,
-            Place::Postgres(_) => Dialect::Postgres,
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
         }
     }
 
     /// Returns the file, if it is SQLite.
     pub fn sqlite_path(&self) -> Option<&Path> {
-        match &self.0 {
-            Place::Sqlite(path) => Some(path),
-            Place::Postgres(_) => None,
+        match self {
+            Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) => None,
         }
-    }
-
-    pub(crate) fn place(&self) -> &Place {
-        &self.0
     }
 }
 
@@ -78,7 +73,7 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let Some(rest) = text.strip_prefix("sqlite:") else {
-            return Ok(Self(Place::Postgres(text.parse()?)));
+            return Ok(Self::Postgres(text.parse()?));
         };
         if rest.contains(":memory:") || rest.contains("mode=memory") {
             return Err(DatabaseUrlError::InMemory);
@@ -87,16 +82,16 @@ impl FromStr for DatabaseUrl {
         if path.is_empty() {
             Err(DatabaseUrlError::InMemory)
         } else {
-            Ok(Self(Place::Sqlite(path.into())))
+            Ok(Self::Sqlite(path.into()))
         }
     }
 }
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Place::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            Place::Postgres(url) => url.fmt(f),
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(url) => url.fmt(f),
         }
     }
 }

@@ -23,9 +23,9 @@ const SHOWN: [&str; 8] = [
     "application_name",
 ];
 
-/// A connection URL of libpq.
+/// A connection URL of libpq. Neither `Debug` nor `Display` shows a secret.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct PostgresUrl {
+pub struct PostgresUrl {
     /// `postgres://` or `postgresql://`.
     scheme: &'static str,
     user: Option<String>,
@@ -151,9 +151,8 @@ impl FromStr for PostgresUrl {
 
 fn check_percent(text: &str) -> Result<(), DatabaseUrlError> {
     let right = text.split('%').skip(1).all(|after| {
-        let mut digits = after.chars();
-        let both = (digits.next(), digits.next());
-        matches!(both, (Some(a), Some(b)) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() && (a, b) != ('0', '0'))
+        let digits = after.get(..2).unwrap_or_default();
+        digits.len() == 2 && digits != "00" && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     });
     if right && !text.contains('\0') {
         Ok(())

@@ -34,7 +34,6 @@ impl ModelTable {
     pub fn rows(&self, connection: ConnectionId, now: Timestamp) -> Rows<'_> {
         Rows {
             table: &self.sql,
-            model: &self.model,
             connection,
             now,
         }
@@ -42,7 +41,7 @@ impl ModelTable {
 
     fn new(model: Arc<Model>, dialect: Dialect) -> Self {
         Self {
-            sql: TableSql::new(&model, dialect),
+            sql: TableSql::new(Arc::clone(&model), dialect),
             reader: RecordReader::new(&model),
             model,
         }

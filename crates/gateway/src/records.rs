@@ -97,7 +97,7 @@ async fn read(
                     limit: query.limit.saturating_add(1),
                     ..query.clone()
                 };
-                Some(records::list(c, &table.sql, &table.model, connection.id, &query)?)
+                Some(records::list(c, &table.sql, connection.id, &query)?)
             }
             _ => None,
         };
@@ -149,7 +149,7 @@ pub async fn after(
     query.limit = limit;
     query.position = after.or(query.position);
     let store = &gateway.store;
-    let listed = store.read_long(move |c| records::list(c, &table.sql, &table.model, connection, &query));
+    let listed = store.read_long(move |c| records::list(c, &table.sql, connection, &query));
     Ok(listed.await?)
 }
 

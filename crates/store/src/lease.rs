@@ -16,7 +16,7 @@ use std::time::Duration;
 use domain::{ActionJob, Clock, RowId, Sync, SyncId, Timestamp};
 use tokio::time::Instant;
 
-use crate::dialect::{Bind, Statement, key_list, locking};
+use crate::dialect::{Bind, Statement, any, integer_list, locking};
 use crate::{DbConn, Store, StoreError};
 
 /// Work in a table of leased work.
@@ -189,16 +189,9 @@ pub(crate) fn claim<W: Leased>(
     };
     let keys = due.load(c, |row| row.some_integer(0))?;
     if !keys.is_empty() {
-        let (any, list) = key_list(c.dialect(), &keys)?;
-        let binds = vec![Bind::text(holder), list];
-        set_due::<W>(
-            c,
-            Some(until),
-            now,
-            ", holder = ?",
-            &format!("{key} {any}"),
-            binds,
-        )?;
+        let filter = format!("{key} {}", any(c.dialect()));
+        let binds = vec![Bind::text(holder), integer_list(c.dialect(), &keys)?];
+        set_due::<W>(c, Some(until), now, ", holder = ?", &filter, binds)?;
     }
     Ok(keys)
 }
@@ -233,14 +226,8 @@ pub fn bring_forward(c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(),
 pub fn release_misdated<W: Leased>(c: &mut DbConn, now: Timestamp) -> Result<usize, StoreError> {
     let limit = now.plus(Timestamp::CLOCK_SKEW).as_micros();
     let binds = vec![Bind::integer(limit), Bind::integer(limit)];
-    set_due::<W>(
-        c,
-        Some(now),
-        now,
-        "",
-        "due_at > ? AND due_at - due_within > ?",
-        binds,
-    )
+    let filter = "due_at > ? AND due_at - due_within > ?";
+    set_due::<W>(c, Some(now), now, "", filter, binds)
 }
 
 /// Returns when the next row is due or its lease expires.

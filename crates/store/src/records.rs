@@ -11,15 +11,12 @@ mod sql;
 mod write;
 mod written;
 
-pub use commit::{DeleteCommit, PageCommit, PageCounts, Rows, SliceChange, commit_page, mark_deleted};
+pub use commit::{PageCommit, PageCounts, Rows, SliceChange, commit_page, mark_deleted};
 pub use compare::differing;
 pub use feed::{ChangeQuery, Pruned, changes, delete_connection, prune};
 #[cfg(feature = "testing")]
 pub use query::query_plan;
-pub use query::{
-    Bound, KeyRange, RecordQuery, count_live, last_number, list, live_keys, long_key, undated_since,
-    unfinished,
-};
+pub use query::{Bound, KeyQuery, KeyRange, RecordQuery, count_live, last_number, list, live_keys, long_key};
 pub use requested::Requested;
 pub use single::{put, remove};
 pub use sql::TableSql;

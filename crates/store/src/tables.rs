@@ -7,8 +7,9 @@
 use domain::{ColumnKind, MAX_KEY_BYTES, Model, ProviderName, SyncName, TableName, Variant, stored_key};
 
 use crate::dialect::{
-    Bind, Comparison, Statement, TableShape, advisory_lock, beginning, column_type, comparison, ddl,
-    is_empty, is_long, is_short, newest, quoted, shortest_decimal, table_shape, tables_named,
+    Bind, Comparison, Statement, TABLES_LOCK, TableShape, advisory_lock, column_type, comparison, ddl,
+    is_empty, long_condition, order_time, quoted, short_condition, shortest_decimal, table_shape,
+    tables_named, text_prefix,
 };
 use crate::{DbConn, Dialect, StoreError, syncs};
 
@@ -35,7 +36,7 @@ const FORMER_JSON: &str = "jsonb";
 /// Call it in [`crate::Store::write`]. Several processes may do so at once. [`StoreError::Refused`] if a column's type or the key has
 /// changed, which would lose data; nothing is changed then.
 pub fn ensure(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
-    advisory_lock(c)?;
+    advisory_lock(c, TABLES_LOCK)?;
     let dialect = c.dialect();
     let shape = table_shape(c, model.table.as_str())?;
     let mut sql = if shape.columns.is_empty() {
@@ -44,8 +45,7 @@ pub fn ensure(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
         grow(model, &shape, dialect)?
     };
     let table = quoted(&model.table);
-    let lacks_long_keys =
-        !shape.columns.is_empty() && shape.columns.iter().all(|column| column.name != LONG_KEY);
+    let lacks_long_keys = !shape.columns.is_empty() && shape.column(LONG_KEY).is_none();
     let wanted = indexes(model, dialect);
     for stale in shape
         .indexes
@@ -90,7 +90,7 @@ fn shorten_keys(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
 
 /// Lets no other transaction create or drop tables until this one ends.
 pub fn lock(c: &mut DbConn) -> Result<(), StoreError> {
-    advisory_lock(c)
+    advisory_lock(c, TABLES_LOCK)
 }
 
 /// Drops the table of a sync's variant if no connection of any environment has that variant.
@@ -104,7 +104,7 @@ pub fn drop_unused(
     variant: &Variant,
     table: &TableName,
 ) -> Result<(), StoreError> {
-    advisory_lock(c)?;
+    advisory_lock(c, TABLES_LOCK)?;
     if *variant == Variant::base() || syncs::variants_any_environment(c, provider, sync)?.contains(variant) {
         return Ok(());
     }
@@ -122,7 +122,7 @@ pub fn drop_orphans(
     model: &Model,
     others: &[TableName],
 ) -> Result<Vec<String>, StoreError> {
-    advisory_lock(c)?;
+    advisory_lock(c, TABLES_LOCK)?;
     let mut used: Vec<TableName> = syncs::variants_any_environment(c, provider, sync)?
         .iter()
         .map(|variant| model.of_variant(variant).table)
@@ -195,7 +195,7 @@ fn grow(model: &Model, shape: &TableShape, dialect: Dialect) -> Result<Vec<Strin
     let mut sql = Vec::new();
     // Tables of earlier versions may lack some.
     for (name, kind, _) in OWN_COLUMNS {
-        if shape.columns.iter().all(|column| column.name != name) {
+        if shape.column(name).is_none() {
             let kind = column_type(kind, dialect);
             sql.push(format!(
                 "ALTER TABLE {} ADD COLUMN \"{name}\" {kind}",
@@ -205,7 +205,7 @@ fn grow(model: &Model, shape: &TableShape, dialect: Dialect) -> Result<Vec<Strin
     }
     sql.extend(exact_json(model, shape, dialect));
     for (name, declared) in &model.columns {
-        match shape.columns.iter().find(|column| column.name == name.as_str()) {
+        match shape.column(name.as_str()) {
             Some(column) if column.kind == column_type(declared.kind, dialect) => {}
             Some(column) if declared.kind == ColumnKind::Json && column.kind == FORMER_JSON => {}
             Some(column) => {
@@ -244,7 +244,7 @@ fn exact_json(model: &Model, shape: &TableShape, dialect: Dialect) -> Option<Str
 
 /// Returns the names and definitions of the indexes. A name contains a hash of the definition, so that another definition is another index.
 fn indexes(model: &Model, dialect: Dialect) -> Vec<(String, String)> {
-    let newest = newest(model);
+    let order_time = order_time(model);
     // SQLite sorts nulls last in descending order, and does not support these words in an index.
     let last = if dialect == Dialect::Postgres {
         " NULLS LAST"
@@ -255,22 +255,25 @@ fn indexes(model: &Model, dialect: Dialect) -> Vec<(String, String)> {
     let key = quoted(&model.key);
     let mut definitions = vec![
         "(\"_connection_id\", \"_cursor\")".to_owned(),
-        format!("(\"_connection_id\", {newest} DESC{last}, {key} DESC) {live}"),
+        format!("(\"_connection_id\", {order_time} DESC{last}, {key} DESC) {live}"),
     ];
     for filter in &model.filters {
         let column = quoted(filter);
         let mut index = |indexed: &str, condition: &str| {
             definitions.push(format!(
-                "(\"_connection_id\", {indexed}, {newest} DESC{last}) {live}{condition}"
+                "(\"_connection_id\", {indexed}, {order_time} DESC{last}) {live}{condition}"
             ));
         };
         match comparison(model, filter, dialect) {
             Comparison::Plain => index(&column, ""),
             Comparison::DecimalText => index(&format!("({})", shortest_decimal(&column)), ""),
-            Comparison::BoundedText => {
-                index(&column, &format!(" AND {}", is_short(&column)));
+            Comparison::SplitIndex => {
+                index(&column, &format!(" AND {}", short_condition(&column)));
                 // Nearly always empty.
-                index(&beginning(&column), &format!(" AND {}", is_long(&column)));
+                index(
+                    &text_prefix(&column),
+                    &format!(" AND {}", long_condition(&column)),
+                );
             }
         }
     }
@@ -296,9 +299,7 @@ fn comments(model: &Model, shape: &TableShape) -> Vec<String> {
     let mut sql = Vec::new();
     for (name, declared) in &model.columns {
         let now = shape
-            .columns
-            .iter()
-            .find(|column| column.name == name.as_str())
+            .column(name.as_str())
             .and_then(|column| column.comment.as_deref());
         if now.unwrap_or_default() != declared.description {
             let text = declared.description.replace('\'', "''");

@@ -13,7 +13,7 @@ use domain::{ConnectionId, Record, RunId, Sync};
 use gateway::{Gateway, ModelTable};
 use parking_lot::Mutex;
 use store::Lease;
-use store::records::{self, DeleteCommit, PageCounts, SliceChange, WrittenKeys};
+use store::records::{self, PageCounts, SliceChange, WrittenKeys};
 use store::runs::RunNotes;
 use store::slices::NewSlice;
 use tokio::time::Instant;
@@ -269,14 +269,7 @@ impl Writer {
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
         let (connection, now) = (self.connection, self.gateway.clock.now());
         let marked = self.gateway.store.write_long(move |c| {
-            let delete = DeleteCommit {
-                rows: table.rows(connection, now),
-                lease: &lease,
-                run,
-                keys: &keys,
-                up_to,
-            };
-            records::mark_deleted(c, &delete)
+            records::mark_deleted(c, &table.rows(connection, now), &lease, run, &keys, up_to)
         });
         Ok(marked.await?)
     }

@@ -130,7 +130,7 @@ async fn rows(app: &TestApp, connection: i64, name: &str) -> usize {
     let connection = domain::ConnectionId::from_raw(connection);
     let read = app
         .store()
-        .read(move |c| records::changes(c, &table.sql, &table.model, connection, &query));
+        .read(move |c| records::changes(c, &table.sql, connection, &query));
     read.await.unwrap().len()
 }
 

@@ -81,7 +81,7 @@ pub async fn feed(gateway: &Gateway, names: Names<'_>, request: FeedRequest) -> 
     };
     let model = Arc::clone(&table.model);
     let store = &gateway.store;
-    let read = store.read_long(move |c| records::changes(c, &table.sql, &table.model, connection, &query));
+    let read = store.read_long(move |c| records::changes(c, &table.sql, connection, &query));
     let mut records = read.await?;
     let wanted = usize::try_from(request.limit).unwrap_or(usize::MAX);
     let more = records.len() > wanted;

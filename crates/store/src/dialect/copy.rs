@@ -11,7 +11,7 @@ use diesel::PgConnection;
 use diesel::pg::{CopyFormat, CopyTarget, Pg};
 use diesel::query_builder::AstPass;
 use diesel::sql_types::BigInt;
-use domain::Timestamp;
+use domain::{ColumnKind, Storage, Timestamp, Value};
 
 use super::statement::POSTGRES_EPOCH;
 use crate::StoreError;
@@ -53,7 +53,7 @@ pub(crate) fn copy<R>(
     c: &mut PgConnection,
     target: &str,
     rows: &[R],
-    row: impl Fn(&R, &mut Fields<'_>),
+    row: impl Fn(&R, &mut RowWriter<'_>),
 ) -> Result<(), StoreError> {
     TARGET.set(target.to_owned());
     let write = |out: &mut dyn Write| {
@@ -62,7 +62,7 @@ pub(crate) fn copy<R>(
         for one in rows {
             let start = bytes.len();
             bytes.extend([0; 2]);
-            let mut fields = Fields {
+            let mut fields = RowWriter {
                 bytes: &mut bytes,
                 count: 0,
                 whole: true,
@@ -74,7 +74,9 @@ pub(crate) fn copy<R>(
                     "a value does not fit PostgreSQL's binary format".into(),
                 ));
             }
-            set(&mut bytes, start, count.to_be_bytes());
+            if let Some(place) = bytes.get_mut(start..start + 2) {
+                place.copy_from_slice(&count.to_be_bytes());
+            }
             if bytes.len() >= CHUNK {
                 send(out, &bytes)?;
                 bytes.clear();
@@ -95,20 +97,32 @@ fn send(out: &mut dyn Write, bytes: &[u8]) -> diesel::QueryResult<()> {
         .map_err(|error| diesel::result::Error::SerializationError(error.into()))
 }
 
-fn set<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
-    if let Some(place) = bytes.get_mut(at..at + N) {
-        place.copy_from_slice(&value);
-    }
-}
-
 /// Writes the fields of a row.
-pub(crate) struct Fields<'a> {
+pub(crate) struct RowWriter<'a> {
     bytes: &'a mut Vec<u8>,
     count: i16,
     whole: bool,
 }
 
-impl Fields<'_> {
+impl RowWriter<'_> {
+    /// Writes a value as its column's kind; one of another kind becomes null.
+    pub(crate) fn value(&mut self, value: &Value, kind: ColumnKind) {
+        match (kind.info().storage, value) {
+            (Storage::Text, Value::Text(text) | Value::Decimal(text) | Value::Json(text)) => {
+                // In the binary format `json` is written like text, and `numeric` is not.
+                if kind == ColumnKind::Decimal {
+                    self.decimal(text);
+                } else {
+                    self.text(text);
+                }
+            }
+            (Storage::Integer, Value::Integer(number)) => self.integer(*number),
+            (Storage::Boolean, Value::Boolean(value)) => self.boolean(*value),
+            (Storage::Timestamp, Value::Timestamp(time)) => self.moment(*time),
+            _ => self.null(),
+        }
+    }
+
     fn field(&mut self, bytes: &[u8]) {
         self.count = self.count.saturating_add(1);
         match i32::try_from(bytes.len()) {
@@ -132,7 +146,7 @@ impl Fields<'_> {
         self.field(&number.to_be_bytes());
     }
 
-    pub(crate) fn boolean(&mut self, value: bool) {
+    fn boolean(&mut self, value: bool) {
         self.field(&[u8::from(value)]);
     }
 
@@ -141,7 +155,7 @@ impl Fields<'_> {
     }
 
     /// `numeric`, from plain notation: `-12.50`.
-    pub(crate) fn decimal(&mut self, plain: &str) {
+    fn decimal(&mut self, plain: &str) {
         match numeric(plain) {
             Some(bytes) => self.field(&bytes),
             None => self.whole = false,

@@ -16,6 +16,13 @@ pub(crate) struct TableShape {
     pub(crate) indexes: Vec<String>,
 }
 
+impl TableShape {
+    /// Returns the column of that name.
+    pub(crate) fn column(&self, name: &str) -> Option<&ColumnShape> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
 /// The shape of a column.
 #[derive(Debug)]
 pub(crate) struct ColumnShape {
@@ -59,21 +66,19 @@ pub(crate) fn table_shape(c: &mut DbConn, table: &str) -> Result<TableShape, Sto
 /// Returns the tables in the current schema whose names begin with the prefix.
 pub(crate) fn tables_named(c: &mut DbConn, prefix: &str) -> Result<Vec<String>, StoreError> {
     let sql = match c {
-        DbConn::Sqlite(_) => {
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, length(?)) = ?"
-        }
+        DbConn::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table' AND instr(name, ?) = 1",
         DbConn::Pg(_) => {
             "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace \
-             AND starts_with(relname::text, ?) AND starts_with(relname::text, ?)"
+             AND starts_with(relname::text, ?)"
         }
     };
-    Statement::new(sql, vec![Bind::text(prefix), Bind::text(prefix)]).load(c, |row| row.some_text(0))
+    Statement::new(sql, vec![Bind::text(prefix)]).load(c, |row| row.some_text(0))
 }
 
 /// Returns whether the table has no row.
 pub(crate) fn is_empty(c: &mut DbConn, table: &TableName) -> Result<bool, StoreError> {
-    let sql = format!("SELECT 1 FROM {} LIMIT 1", quoted(table));
-    Ok(Statement::new(sql, Vec::new()).load(c, |_| Ok(()))?.is_empty())
+    let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM {})", quoted(table));
+    Statement::new(sql, Vec::new()).is_true(c)
 }
 
 /// Executes statements that create or change tables, one at a time: the extended protocol, which extensions such as Citus need here, allows
@@ -87,7 +92,7 @@ pub(crate) fn ddl(c: &mut DbConn, statements: &[String]) -> Result<(), StoreErro
 
 /// Describes all tables but that of the migrations, with one line for each column, index and foreign key, alike on both databases.
 #[cfg(feature = "testing")]
-pub(crate) fn describe(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
+pub fn describe_tables(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
     let sql = match c {
         DbConn::Sqlite(_) => {
             "SELECT 'column ' || t.name || '.' || c.name || CASE WHEN c.\"notnull\" OR c.pk > 0 THEN ' not null' ELSE '' END \
@@ -124,9 +129,9 @@ pub(crate) fn all_rows(c: &mut DbConn) -> Result<String, StoreError> {
     Ok(rows.concat())
 }
 
-/// Returns whether a session of PostgreSQL in this database waits for a lock, for tests.
+/// Returns whether a session of PostgreSQL in this database waits for a lock.
 #[cfg(feature = "testing")]
-pub(crate) fn waits_for_lock(c: &mut DbConn) -> Result<bool, StoreError> {
+pub fn waits_for_lock(c: &mut DbConn) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
     Statement::new(sql, Vec::new()).is_true(c)
 }

@@ -9,18 +9,21 @@ mod statement;
 mod text;
 
 pub(crate) use cached::Cached;
-pub(crate) use copy::{Fields as CopyFields, copy};
+pub(crate) use copy::copy;
+#[cfg(feature = "testing")]
+pub(crate) use introspect::all_rows;
 pub(crate) use introspect::{TableShape, ddl, is_empty, table_shape, tables_named};
 #[cfg(feature = "testing")]
-pub(crate) use introspect::{all_rows, describe, waits_for_lock};
+pub use introspect::{describe_tables, waits_for_lock};
 pub(crate) use model::{
-    Comparison, beginning, column_type, comparison, is_long, is_short, newest, quoted, shortest_decimal,
+    Comparison, column_type, comparison, long_condition, order_time, quoted, short_condition,
+    shortest_decimal, text_prefix,
 };
-pub(crate) use statement::{Bind, Fields, Statement, key_list};
+pub(crate) use statement::{Bind, Fields, Statement, any, integer_list, text_list};
 pub(crate) use text::{
-    VAULT_KEYS_LOCK, advisory, advisory_lock, applied_migrations, checkpoint, connection_budget, is_in_gap,
-    json_field, lock_counter, lock_rows, locking, ping, raise_counters, session, speaks_another_language,
-    tag_is, takes_writes,
+    TABLES_LOCK, VAULT_KEYS_LOCK, advisory_lock, applied_migrations, checkpoint, connection_budget,
+    is_in_gap, json_field, lock_counter, lock_rows, locking, raise_counters, session,
+    speaks_another_language, tag_is, takes_writes,
 };
 
 /// Runs one query body against whichever database is open.

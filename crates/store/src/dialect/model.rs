@@ -9,8 +9,9 @@ pub(crate) fn quoted(name: &TableName) -> String {
     format!("\"{name}\"")
 }
 
-/// Returns the expression that orders rows: the first of the model's timestamps that has a value, or when a row was first seen if the model has none.
-pub(crate) fn newest(model: &Model) -> String {
+/// Returns the expression that orders rows: the first of the model's `newest_by` columns that has a value, and null without one. A model
+/// without such columns is ordered by when a row was first seen.
+pub(crate) fn order_time(model: &Model) -> String {
     let columns: Vec<_> = model.newest_by.iter().map(quoted).collect();
     match columns.as_slice() {
         [] => "\"_first_seen_at\"".to_owned(),
@@ -25,17 +26,17 @@ pub(crate) enum Comparison {
     /// As it is.
     Plain,
     /// A text in PostgreSQL, whose index entries have a maximum size: short and long values have separate indexes.
-    BoundedText,
+    SplitIndex,
     /// A decimal in SQLite, which is text there: `1.10` equals `1.1`.
     DecimalText,
 }
 
-/// Returns how the filter column `name` is compared. The key is never too long for an index.
+/// Returns how the filter column `name` is compared. The key is always [`Comparison::Plain`], since a long one is stored shortened.
 pub(crate) fn comparison(model: &Model, name: &TableName, dialect: Dialect) -> Comparison {
     let kind = model.columns.get(name).map(|column| column.kind);
     match (dialect, kind) {
         (Dialect::Postgres, Some(ColumnKind::Text)) if *name != model.key && model.filters.contains(name) => {
-            Comparison::BoundedText
+            Comparison::SplitIndex
         }
         (Dialect::Sqlite, Some(ColumnKind::Decimal)) => Comparison::DecimalText,
         _ => Comparison::Plain,
@@ -43,17 +44,17 @@ pub(crate) fn comparison(model: &Model, name: &TableName, dialect: Dialect) -> C
 }
 
 /// Returns the condition that a text is longer than [`MAX_KEY_BYTES`]; null for a null.
-pub(crate) fn is_long(column: &str) -> String {
+pub(crate) fn long_condition(column: &str) -> String {
     format!("(octet_length({column}) > {MAX_KEY_BYTES})")
 }
 
 /// Returns the condition that a text is null or short enough to be indexed whole.
-pub(crate) fn is_short(column: &str) -> String {
-    format!("{} IS NOT TRUE", is_long(column))
+pub(crate) fn short_condition(column: &str) -> String {
+    format!("{} IS NOT TRUE", long_condition(column))
 }
 
 /// Returns the beginning of a long text, by which it is indexed: at most 1,000 bytes.
-pub(crate) fn beginning(text: &str) -> String {
+pub(crate) fn text_prefix(text: &str) -> String {
     format!("left({text}, {})", MAX_KEY_BYTES / 4)
 }
 

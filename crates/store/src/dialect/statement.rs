@@ -17,6 +17,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Untype
 use diesel::sqlite::Sqlite;
 use domain::Timestamp;
 
+use crate::column::to_json;
 use crate::{DbConn, Dialect, StoreError};
 
 /// Microseconds from 1970, the epoch of [`Timestamp`], to 2000, the epoch of PostgreSQL.
@@ -82,20 +83,27 @@ impl<'a> Bind<'a> {
     }
 }
 
-/// Returns a condition for a column that must be one of `keys`, and the keys as one bind: an array, or a JSON list in SQLite.
-pub(crate) fn key_list(dialect: Dialect, keys: &[i64]) -> Result<(&'static str, Bind<'static>), StoreError> {
+/// Returns the condition that a column is in a list, which is one bind: an array, or a JSON list in SQLite.
+pub(crate) const fn any(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "IN (SELECT value FROM json_each(?))",
+        Dialect::Postgres => "= ANY (?)",
+    }
+}
+
+/// Returns a list of texts for [`any`].
+pub(crate) fn text_list<'a>(dialect: Dialect, texts: &[&'a str]) -> Result<Bind<'a>, StoreError> {
     Ok(match dialect {
-        Dialect::Sqlite => (
-            "IN (SELECT value FROM json_each(?))",
-            Bind::text(
-                serde_json::to_string(keys)
-                    .map_err(|error| diesel::result::Error::SerializationError(error.into()))?,
-            ),
-        ),
-        Dialect::Postgres => (
-            "= ANY (?)",
-            Bind::Integers(keys.iter().copied().map(Some).collect()),
-        ),
+        Dialect::Sqlite => Bind::text(to_json(&texts)?),
+        Dialect::Postgres => Bind::Texts(texts.iter().copied().map(Some).collect()),
+    })
+}
+
+/// Returns a list of numbers for [`any`].
+pub(crate) fn integer_list(dialect: Dialect, numbers: &[i64]) -> Result<Bind<'static>, StoreError> {
+    Ok(match dialect {
+        Dialect::Sqlite => Bind::text(to_json(&numbers)?),
+        Dialect::Postgres => Bind::Integers(numbers.iter().copied().map(Some).collect()),
     })
 }
 
@@ -236,19 +244,20 @@ pub(crate) trait Fields {
 
     /// Returns text that is never null.
     fn some_text(&self, index: usize) -> diesel::deserialize::Result<String> {
-        self.text(index)?
-            .ok_or_else(|| diesel::result::UnexpectedNullError.into())
+        not_null(self.text(index)?)
     }
     /// Returns a number that is never null.
     fn some_integer(&self, index: usize) -> diesel::deserialize::Result<i64> {
-        self.integer(index)?
-            .ok_or_else(|| diesel::result::UnexpectedNullError.into())
+        not_null(self.integer(index)?)
     }
     /// Returns a time that is never null.
     fn some_moment(&self, index: usize) -> diesel::deserialize::Result<Timestamp> {
-        self.moment(index)?
-            .ok_or_else(|| diesel::result::UnexpectedNullError.into())
+        not_null(self.moment(index)?)
     }
+}
+
+fn not_null<T>(value: Option<T>) -> diesel::deserialize::Result<T> {
+    value.ok_or_else(|| diesel::result::UnexpectedNullError.into())
 }
 
 fn field<'a, DB: Backend, ST, T: FromSql<ST, DB>>(

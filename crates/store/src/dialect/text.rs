@@ -7,7 +7,7 @@ use super::{Bind, Statement, table_shape};
 use crate::{DbConn, Dialect, StoreError};
 
 /// The advisory lock for creating and changing tables, so that several processes can start at once. Any unused number.
-const TABLES_LOCK: i64 = 0x7472_756e_6b6c_696e;
+pub(crate) const TABLES_LOCK: i64 = 0x7472_756e_6b6c_696e;
 /// The advisory lock for deciding which keys seal credentials.
 pub(crate) const VAULT_KEYS_LOCK: i64 = 0x7472_756e_6b6c_766b;
 
@@ -38,13 +38,6 @@ pub(crate) fn checkpoint(c: &mut DbConn) -> Result<(), StoreError> {
     }
 }
 
-/// Checks that the database responds.
-pub(crate) fn ping(c: &mut DbConn) -> Result<(), StoreError> {
-    Statement::new("SELECT 1", Vec::new())
-        .load(c, |_| Ok(()))
-        .map(drop)
-}
-
 /// Returns whether PostgreSQL accepts writes, without trying one.
 pub(crate) fn takes_writes(c: &mut DbConn) -> Result<bool, StoreError> {
     let sql = "SELECT current_setting('default_transaction_read_only') = 'off' AND NOT pg_is_in_recovery()";
@@ -71,13 +64,8 @@ pub(crate) fn applied_migrations(c: &mut DbConn) -> Result<Vec<String>, StoreErr
     .load(c, |row| row.some_text(0))
 }
 
-/// Lets no other process create or change tables until the transaction ends. SQLite's transaction does so by itself.
-pub(crate) fn advisory_lock(c: &mut DbConn) -> Result<(), StoreError> {
-    advisory(c, TABLES_LOCK)
-}
-
-/// Takes an advisory lock of PostgreSQL until the transaction ends.
-pub(crate) fn advisory(c: &mut DbConn, number: i64) -> Result<(), StoreError> {
+/// Takes an advisory lock of PostgreSQL until the transaction ends. In SQLite a transaction that writes is alone anyway.
+pub(crate) fn advisory_lock(c: &mut DbConn, number: i64) -> Result<(), StoreError> {
     if c.dialect() == Dialect::Postgres {
         let sql = "SELECT pg_advisory_xact_lock(?)";
         Statement::new(sql, vec![Bind::integer(number)]).execute(c)?;
@@ -159,15 +147,15 @@ pub(crate) fn is_in_gap(
     table: &str,
     number: i64,
 ) -> Result<bool, StoreError> {
-    let sql =
-        "SELECT 1 FROM counters WHERE connection_id = ? AND model_table = ? AND gap_from < ? AND gap_to > ?";
+    let sql = "SELECT EXISTS (SELECT 1 FROM counters \
+               WHERE connection_id = ? AND model_table = ? AND gap_from < ? AND gap_to > ?)";
     let binds = vec![
         Bind::integer(connection.raw()),
         Bind::text(table),
         Bind::integer(number),
         Bind::integer(number),
     ];
-    Ok(!Statement::new(sql, binds).load(c, |_| Ok(()))?.is_empty())
+    Statement::new(sql, binds).is_true(c)
 }
 
 /// Returns PostgreSQL's number of connections for normal roles, and how many processes of Trunkline have some, including this one.

@@ -8,13 +8,12 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use diesel::prelude::*;
-use domain::{ConnectionId, Model, Record, RunId, Slice, SliceId, Sync, Timestamp};
+use domain::{ConnectionId, Record, RunId, Slice, SliceId, Sync, Timestamp};
 use foldhash::fast::RandomState;
 use serde_json::Value as Json;
 
-use super::sql::keys_bind;
 use super::{Requested, TableSql, WrittenKeys, write};
-use crate::dialect::{Bind, Cached, Statement, lock_counter};
+use crate::dialect::{Bind, Cached, Statement, lock_counter, text_list};
 use crate::lease::Lease;
 use crate::run_notes::{self, RunNotes};
 use crate::schema::{self, counters};
@@ -108,10 +107,8 @@ pub fn commit_page(c: &mut DbConn, page: &PageCommit<'_>) -> Result<PageCounts, 
 /// The rows to write.
 #[derive(Debug)]
 pub struct Rows<'a> {
-    /// The statements of the model's table.
+    /// The model's table.
     pub table: &'a TableSql,
-    /// The model.
-    pub model: &'a Model,
     /// The connection that the rows belong to.
     pub connection: ConnectionId,
     /// The time of writing.
@@ -127,15 +124,13 @@ pub(super) fn write_rows(
     requested: Option<&Requested>,
     written: Option<&WrittenKeys>,
 ) -> Result<PageCounts, StoreError> {
-    let last_number = lock_counter(c, rows.connection, rows.table.name.as_str())?;
+    let last_number = lock_counter(c, rows.connection, rows.table.name())?;
     let records = last_of_each_key(given);
-    let stored = match written {
-        Some(written) => {
-            let perhaps = records.iter().filter(|record| written.insert(&record.key));
-            stored(c, rows, &perhaps.copied().collect::<Vec<_>>())?
-        }
-        None => stored(c, rows, &records)?,
-    };
+    let mut perhaps: Vec<_> = records.iter().map(|record| record.key.as_str()).collect();
+    if let Some(written) = written {
+        perhaps.retain(|key| written.insert(key));
+    }
+    let stored = stored(c, rows, &perhaps)?;
     let (mut new, mut changed, mut revived) = (Vec::new(), Vec::new(), 0);
     for record in &records {
         match stored.get(record.key.as_str()) {
@@ -154,7 +149,7 @@ pub(super) fn write_rows(
         write::new_rows(c, rows, &new, last_number)?;
         write::changed_rows(c, rows, &changed, last_number + signed(new.len()))?;
         let live = signed(new.len() + revived);
-        move_counter(c, rows.table, rows.connection, last_number, differing, live)?;
+        move_counter(c, rows, last_number, differing, live)?;
     }
     Ok(PageCounts {
         added: unsigned(new.len()),
@@ -195,19 +190,16 @@ pub(super) struct Stored {
     number: i64,
 }
 
-/// Returns what is stored of the records, by key.
+/// Returns what is stored of the rows with these keys, by key.
 pub(super) fn stored(
     c: &mut DbConn,
     rows: &Rows<'_>,
-    records: &[&Record],
+    keys: &[&str],
 ) -> Result<HashMap<String, Stored, RandomState>, StoreError> {
-    if records.is_empty() {
+    if keys.is_empty() {
         return Ok(HashMap::default());
     }
-    let keys = keys_bind(
-        rows.table.dialect,
-        records.iter().map(|record| record.key.as_str()),
-    )?;
+    let keys = text_list(rows.table.dialect, keys)?;
     let select = Statement::new(
         rows.table.stored.as_str(),
         vec![Bind::integer(rows.connection.raw()), keys],
@@ -223,18 +215,17 @@ pub(super) fn stored(
     Ok(found.into_iter().collect())
 }
 
-/// Adds `rows` to the last change number and `live` to the count of live rows. The counter must be locked.
+/// Adds `count` to the last change number and `live` to the count of live rows. The counter must be locked.
 fn move_counter(
     c: &mut DbConn,
-    table: &TableSql,
-    connection: ConnectionId,
+    rows: &Rows<'_>,
     last_number: i64,
-    rows: usize,
+    count: usize,
     live: i64,
 ) -> Result<(), StoreError> {
-    let counter = counters::table.find((connection.raw(), table.name.as_str()));
+    let counter = counters::table.find((rows.connection.raw(), rows.table.name()));
     let moved = (
-        counters::last_number.eq(last_number + signed(rows)),
+        counters::last_number.eq(last_number + signed(count)),
         counters::live.eq(counters::live + live),
     );
     Cached(diesel::update(counter).set(moved)).execute(c)?;
@@ -285,36 +276,29 @@ fn unsigned(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-/// Rows to mark as deleted.
-#[derive(Debug)]
-pub struct DeleteCommit<'a> {
-    /// The rows to write.
-    pub rows: Rows<'a>,
-    /// The writer's lease.
-    pub lease: &'a Lease<Sync>,
-    /// The run, to which the count is added.
-    pub run: RunId,
-    /// The rows' keys.
-    pub keys: &'a [String],
-    /// The last change number before their absence was observed. A row that was written since then stays as it is.
-    pub up_to: i64,
-}
-
-/// Marks rows as deleted, and clears all but their keys. Returns how many were live. Call it in [`crate::Store::write`].
+/// Marks the rows with these keys as deleted, and clears all but the keys. Returns how many were live, which are added to the run. Call it
+/// in [`crate::Store::write`].
 ///
+/// `up_to` is the last change number before their absence was observed. A row that was written since then stays as it is.
 /// [`StoreError::LeaseLost`] if the lease is lost; nothing is written then.
-pub fn mark_deleted(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<u64, StoreError> {
-    delete.lease.check(c)?;
-    let live = mark_live_deleted(c, &delete.rows, delete.keys, delete.up_to)?;
-    if live == 0 {
-        return Ok(0);
+pub fn mark_deleted(
+    c: &mut DbConn,
+    rows: &Rows<'_>,
+    lease: &Lease<Sync>,
+    run: RunId,
+    keys: &[String],
+    up_to: i64,
+) -> Result<u64, StoreError> {
+    lease.check(c)?;
+    let deleted = mark_live_deleted(c, rows, keys, up_to)?;
+    if deleted > 0 {
+        let notes = RunNotes {
+            deleted,
+            ..RunNotes::default()
+        };
+        run_notes::note(c, run, &notes, None)?;
     }
-    let notes = RunNotes {
-        deleted: live,
-        ..RunNotes::default()
-    };
-    run_notes::note(c, delete.run, &notes, None)?;
-    Ok(live)
+    Ok(deleted)
 }
 
 /// Locks the counter's row and marks rows as deleted that are live and have no change number above `up_to`. Returns how many.
@@ -324,38 +308,19 @@ pub(super) fn mark_live_deleted(
     keys: &[String],
     up_to: i64,
 ) -> Result<u64, StoreError> {
-    let last_number = lock_counter(c, rows.connection, rows.table.name.as_str())?;
-    let live = live_of(c, rows, keys, up_to)?;
+    let last_number = lock_counter(c, rows.connection, rows.table.name())?;
+    let texts: Vec<_> = keys.iter().map(String::as_str).collect();
+    let mut stored = stored(c, rows, &texts)?;
+    // Removed from the map, so that a repeated key counts once.
+    let mut is_live = |key: &str| {
+        let row = stored.remove(key);
+        row.is_some_and(|row| !row.deleted && row.number <= up_to)
+    };
+    let live: Vec<_> = texts.into_iter().filter(|key| is_live(key)).collect();
     if live.is_empty() {
         return Ok(0);
     }
     write::tombstones(c, rows, &live, last_number)?;
-    move_counter(
-        c,
-        rows.table,
-        rows.connection,
-        last_number,
-        live.len(),
-        -signed(live.len()),
-    )?;
+    move_counter(c, rows, last_number, live.len(), -signed(live.len()))?;
     Ok(unsigned(live.len()))
-}
-
-/// Returns the keys, in order, whose rows are live and have no change number above `up_to`.
-fn live_of(c: &mut DbConn, rows: &Rows<'_>, keys: &[String], up_to: i64) -> Result<Vec<String>, StoreError> {
-    let bind = keys_bind(rows.table.dialect, keys.iter().map(String::as_str))?;
-    let select = Statement::new(
-        rows.table.stored.as_str(),
-        vec![Bind::integer(rows.connection.raw()), bind],
-    );
-    let found = select.load(c, |row| {
-        let deleted = row.boolean(2)?.unwrap_or_default();
-        Ok((row.some_text(0)?, deleted || row.some_integer(3)? > up_to))
-    })?;
-    let mut live: HashSet<_> = found
-        .into_iter()
-        .filter(|(_, stays)| !stays)
-        .map(|(key, _)| key)
-        .collect();
-    Ok(keys.iter().filter_map(|key| live.take(key)).collect())
 }

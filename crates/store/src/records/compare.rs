@@ -14,8 +14,12 @@ use crate::{DbConn, StoreError};
 ///
 /// No lock is needed: a record that equals the stored row needs no writing.
 pub fn differing(c: &mut DbConn, rows: &Rows<'_>, pages: &[&[Record]]) -> Result<Vec<Vec<bool>>, StoreError> {
-    let all: Vec<_> = pages.iter().copied().flatten().collect();
-    let stored = stored(c, rows, &all)?;
+    let all = pages.iter().copied().flatten();
+    let stored = stored(
+        c,
+        rows,
+        &all.map(|record| record.key.as_str()).collect::<Vec<_>>(),
+    )?;
     let is_stored = |record: &Record| {
         let there = stored.get(record.key.as_str());
         there.is_some_and(|there| !there.deleted && there.hash == record.hash)

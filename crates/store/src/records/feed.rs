@@ -6,10 +6,9 @@ use domain::{ConnectionId, Model, RecordAction, StoredRecord, Timestamp, stored_
 use super::TableSql;
 use super::query::stored_record;
 use super::select::Select;
-use super::sql::{any, keys_bind};
 use crate::dialect::{Bind, Statement, is_in_gap, lock_counter, quoted};
 use crate::schema::counters;
-use crate::{DbConn, StoreError};
+use crate::{DbConn, Dialect, StoreError};
 
 /// Returns the condition for rows with that [`StoredRecord::last_action`].
 const fn condition(action: RecordAction) -> &'static str {
@@ -39,18 +38,17 @@ pub struct ChangeQuery {
 pub fn changes(
     c: &mut DbConn,
     table: &TableSql,
-    model: &Model,
     connection: ConnectionId,
     query: &ChangeQuery,
 ) -> Result<Vec<StoredRecord>, StoreError> {
     // A reader that is ahead of a restored backup may have seen any row in a state that was lost.
-    let lost = query.after > 0 && is_in_gap(c, connection, table.name.as_str(), query.after)?;
+    let lost = query.after > 0 && is_in_gap(c, connection, table.name(), query.after)?;
     let after = if lost { 0 } else { query.after };
     let keys: Option<Vec<_>> = query
         .keys
         .as_ref()
         .map(|keys| keys.iter().map(|key| stored_key(key)).collect());
-    let mut select = Select::of(&table.select, connection);
+    let mut select = Select::of(table, &table.select, connection);
     select.and("\"_cursor\" > ?", [Bind::integer(after)]);
     if let Some(since) = query.modified_since {
         select.and("\"_last_modified_at\" >= ?", [Bind::moment(since)]);
@@ -60,12 +58,12 @@ pub fn changes(
         select.and(&format!("({})", any_of.join(" OR ")), []);
     }
     if let Some(keys) = &keys {
-        let keys = keys_bind(table.dialect, keys.iter().map(AsRef::as_ref))?;
-        select.and(&format!("{} {}", quoted(&model.key), any(table.dialect)), [keys]);
+        let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
+        select.and_any_of(&table.model.key, &keys)?;
     }
     select
         .ordered("\"_cursor\"", query.limit)
-        .load(c, |row| stored_record(row, model))
+        .load(c, |row| stored_record(row, &table.model))
 }
 
 /// The result of [`prune`].
@@ -89,10 +87,10 @@ pub fn prune(
     limit: i64,
     now: Timestamp,
 ) -> Result<Pruned, StoreError> {
-    lock_counter(c, connection, table.name.as_str())?;
-    let counter = counters::table.find((connection.raw(), table.name.as_str()));
+    lock_counter(c, connection, table.name())?;
+    let counter = counters::table.find((connection.raw(), table.name()));
     // All up to here were pruned before, and those that changed since have higher numbers.
-    let from: i64 = counter.select(counters::pruned_to).first(c)?;
+    let from: i64 = counter.select(counters::pruned_to).get_result(c)?;
     let (to, count) = next(c, table, connection, from, until, limit)?;
     if count == 0 {
         return Ok(Pruned {
@@ -100,13 +98,18 @@ pub fn prune(
             has_more: false,
         });
     }
+    let sql = format!(
+        "UPDATE {} SET {}\"_extra\" = NULL, \"_pruned_at\" = ? WHERE \"_connection_id\" = ? AND \"_cursor\" > ? AND \"_cursor\" <= ?",
+        table.table,
+        emptied(&table.model)
+    );
     let binds = vec![
         Bind::moment(now),
         Bind::integer(connection.raw()),
         Bind::integer(from),
         Bind::integer(to),
     ];
-    Statement::new(table.prune.as_str(), binds).execute(c)?;
+    Statement::new(sql, binds).execute(c)?;
     diesel::update(counter)
         .set(counters::pruned_to.eq(to))
         .execute(c)?;
@@ -115,6 +118,17 @@ pub fn prune(
         count: u64::try_from(count).unwrap_or_default(),
         has_more: left > 0,
     })
+}
+
+/// Returns the part of an update that empties what pruning removes.
+///
+/// It keeps the columns that order rows and those that the sync selects rows by: without them the engine could not tell in which range a row
+/// is, or that it is not final. It keeps the hash, so that an unchanged record is not written again.
+fn emptied(model: &Model) -> String {
+    let names = model.columns.keys().filter(|name| {
+        **name != model.key && !model.newest_by.contains(name) && !model.sought_by.contains(name)
+    });
+    names.map(|name| format!("{} = NULL, ", quoted(name))).collect()
 }
 
 /// Returns the last of the next `limit` change numbers above `from` and up to `until`, and how many there are.
@@ -126,8 +140,13 @@ fn next(
     until: i64,
     limit: i64,
 ) -> Result<(i64, i64), StoreError> {
+    let sql = format!(
+        "SELECT max(\"_cursor\"), count(*) FROM (SELECT \"_cursor\" FROM {} WHERE \"_connection_id\" = ? \
+         AND \"_cursor\" > ? AND \"_cursor\" <= ? ORDER BY \"_cursor\" LIMIT ?) AS next",
+        table.table
+    );
     let binds = [connection.raw(), from, until, limit].map(Bind::integer).into();
-    let found = Statement::new(table.prune_to.as_str(), binds).first(c, |row| {
+    let found = Statement::new(sql, binds).first(c, |row| {
         Ok((row.integer(0)?.unwrap_or_default(), row.some_integer(1)?))
     })?;
     Ok(found.unwrap_or_default())
@@ -140,16 +159,26 @@ pub fn delete_connection(
     connection: ConnectionId,
     limit: i64,
 ) -> Result<u64, StoreError> {
-    lock_counter(c, connection, table.name.as_str())?;
-    let purge = Statement::new(
-        table.purge.as_str(),
-        [connection.raw(), connection.raw(), limit]
-            .map(Bind::integer)
-            .into(),
+    lock_counter(c, connection, table.name())?;
+    let name = &table.table;
+    // In PostgreSQL a `ctid` identifies a row only within a partition. A partitioned table is divided by connection, so without the
+    // condition on the connection the rows of other connections would be deleted.
+    let which = match table.dialect {
+        Dialect::Sqlite => {
+            format!("rowid IN (SELECT rowid FROM {name} WHERE \"_connection_id\" = ? LIMIT ?)")
+        }
+        Dialect::Postgres => {
+            format!("ctid = ANY (ARRAY(SELECT ctid FROM {name} WHERE \"_connection_id\" = ? LIMIT ?))")
+        }
+    };
+    let sql = format!(
+        "DELETE FROM {name} WHERE \"_connection_id\" = ? AND {which} RETURNING \"_deleted_at\" IS NULL"
     );
-    let were_live = purge.load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
+    let binds = [connection.raw(), connection.raw(), limit].map(Bind::integer);
+    let were_live =
+        Statement::new(sql, binds.into()).load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
     let live = i64::try_from(were_live.iter().filter(|live| **live).count()).unwrap_or(i64::MAX);
-    diesel::update(counters::table.find((connection.raw(), table.name.as_str())))
+    diesel::update(counters::table.find((connection.raw(), table.name())))
         .set(counters::live.eq(counters::live - live))
         .execute(c)?;
     Ok(u64::try_from(were_live.len()).unwrap_or(u64::MAX))

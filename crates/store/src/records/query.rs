@@ -8,10 +8,11 @@ use domain::{
 
 use super::TableSql;
 use super::select::Select;
-use super::sql::{any, cast, keys_bind};
+use super::sql::cast;
 use super::write::single;
 use crate::dialect::{
-    Bind, Comparison, Fields, Statement, beginning, comparison, is_long, is_short, quoted, shortest_decimal,
+    Bind, Comparison, Fields, Statement, comparison, long_condition, quoted, short_condition,
+    shortest_decimal, text_prefix,
 };
 use crate::schema::counters;
 use crate::{DbConn, StoreError};
@@ -51,34 +52,69 @@ pub struct RecordQuery {
     pub deleted: bool,
 }
 
-/// Returns up to `limit` keys of live rows after the key `after`, in the order of keys.
-///
-/// Only of rows whose change number is at most `up_to` and, with a range, that are within it.
-#[expect(clippy::too_many_arguments, reason = "each is a condition of its own")]
+/// Selects keys of live rows.
+#[derive(Debug, Clone, Default)]
+pub struct KeyQuery<'a> {
+    /// Only of rows whose change number is at most this.
+    pub up_to: Option<i64>,
+    /// Only of rows whose column has one of these values.
+    pub values: Option<(&'a TableName, &'a [String])>,
+    /// Only of rows without a value in this column.
+    pub undated: Option<&'a TableName>,
+    /// Only of rows that are at this time or later in the model's order.
+    pub since: Option<Timestamp>,
+    /// Only of rows within this range.
+    pub range: Option<KeyRange<'a>>,
+    /// Only keys after this one.
+    pub after: Option<&'a str>,
+    /// At most this many.
+    pub limit: i64,
+}
+
+/// Returns the keys of the connection's live rows that match the query, in their order.
 pub fn live_keys(
     c: &mut DbConn,
     table: &TableSql,
-    model: &Model,
     connection: ConnectionId,
-    range: Option<&KeyRange<'_>>,
-    up_to: i64,
-    after: Option<&str>,
-    limit: i64,
+    query: &KeyQuery<'_>,
 ) -> Result<Vec<String>, StoreError> {
-    let mut select = Select::live_keys(table, connection);
-    select.and("\"_cursor\" <= ?", [Bind::integer(up_to)]);
-    if let Some(range) = range {
-        select.within(table, model, range);
+    let mut select = Select::of(table, &table.select_key, connection);
+    select.and("\"_deleted_at\" IS NULL", []);
+    if let Some(up_to) = query.up_to {
+        select.and("\"_cursor\" <= ?", [Bind::integer(up_to)]);
     }
-    select.keys(c, table, after, limit)
+    if let Some((column, values)) = query.values {
+        let values: Vec<_> = values.iter().map(String::as_str).collect();
+        select.and_any_of(column, &values)?;
+        let short = values.iter().all(|value| value.len() <= MAX_KEY_BYTES);
+        if short && comparison(&table.model, column, table.dialect) == Comparison::SplitIndex {
+            select.and(&short_condition(&quoted(column)), []);
+        }
+    }
+    if let Some(column) = query.undated {
+        select.and(&format!("{} IS NULL", quoted(column)), []);
+    }
+    if let Some(since) = query.since {
+        select.and(&format!("{} >= ?", table.order_time), [Bind::moment(since)]);
+    }
+    if let Some(range) = &query.range {
+        select.and_time(range.column, ">=", range.from);
+        select.and_time(range.column, "<", range.to);
+    }
+    if let Some(after) = query.after {
+        select.and(&format!("{} > ?", table.key), [Bind::text(after)]);
+    }
+    select
+        .ordered(&table.key, query.limit)
+        .load(c, |row| row.some_text(0))
 }
 
 /// Returns the last change number of the connection's rows; 0 if there is none.
 pub fn last_number(c: &mut DbConn, table: &TableSql, connection: ConnectionId) -> Result<i64, StoreError> {
     let number: Option<i64> = counters::table
-        .find((connection.raw(), table.name.as_str()))
+        .find((connection.raw(), table.name()))
         .select(counters::last_number)
-        .first(c)
+        .get_result(c)
         .optional()?;
     Ok(number.unwrap_or_default())
 }
@@ -90,88 +126,42 @@ pub fn long_key(
     connection: ConnectionId,
     key: &str,
 ) -> Result<Option<String>, StoreError> {
+    let sql = format!(
+        "SELECT \"_long_key\" FROM {} WHERE \"_connection_id\" = ? AND {} = ?",
+        table.table, table.key
+    );
     let binds = vec![Bind::integer(connection.raw()), Bind::text(key)];
-    let found = Statement::new(table.long_key.as_str(), binds).first(c, |row| row.text(0))?;
+    let found = Statement::new(sql, binds).first(c, |row| row.text(0))?;
     Ok(found.flatten())
 }
 
 /// Returns how many live rows the connection has, which the counter says.
 pub fn count_live(c: &mut DbConn, table: &TableSql, connection: ConnectionId) -> Result<u64, StoreError> {
     let live: Option<i64> = counters::table
-        .find((connection.raw(), table.name.as_str()))
+        .find((connection.raw(), table.name()))
         .select(counters::live)
-        .first(c)
+        .get_result(c)
         .optional()?;
     Ok(u64::try_from(live.unwrap_or_default()).unwrap_or_default())
-}
-
-/// Returns up to `limit` keys of live rows after the key `after` whose `column` has one of `values`, in the order of keys.
-///
-/// With `undated`, only of rows without a value in that column; with a range, only of rows within it.
-#[expect(clippy::too_many_arguments, reason = "each is a condition of its own")]
-pub fn unfinished(
-    c: &mut DbConn,
-    table: &TableSql,
-    model: &Model,
-    connection: ConnectionId,
-    column: &TableName,
-    values: &[String],
-    undated: Option<&TableName>,
-    range: Option<&KeyRange<'_>>,
-    after: Option<&str>,
-    limit: i64,
-) -> Result<Vec<String>, StoreError> {
-    let mut select = Select::live_keys(table, connection);
-    let short = values.iter().all(|value| value.len() <= MAX_KEY_BYTES);
-    let values = keys_bind(table.dialect, values.iter().map(String::as_str))?;
-    select.and(&format!("{} {}", quoted(column), any(table.dialect)), [values]);
-    if short && comparison(model, column, table.dialect) == Comparison::BoundedText {
-        select.and(&is_short(&quoted(column)), []);
-    }
-    if let Some(undated) = undated {
-        select.and(&format!("{} IS NULL", quoted(undated)), []);
-    }
-    if let Some(range) = range {
-        select.within(table, model, range);
-    }
-    select.keys(c, table, after, limit)
-}
-
-/// Returns up to `limit` keys of live rows after the key `after` without a value in `column` that are at `since` or later in the model's
-/// order, in the order of keys.
-pub fn undated_since(
-    c: &mut DbConn,
-    table: &TableSql,
-    connection: ConnectionId,
-    column: &TableName,
-    since: Timestamp,
-    after: Option<&str>,
-    limit: i64,
-) -> Result<Vec<String>, StoreError> {
-    let mut select = Select::live_keys(table, connection);
-    select.and(&format!("{} IS NULL", quoted(column)), []);
-    select.and(&format!("{} >= ?", table.newest), [Bind::moment(since)]);
-    select.keys(c, table, after, limit)
 }
 
 /// Returns the connection's rows that match the query, newest first.
 pub fn list(
     c: &mut DbConn,
     table: &TableSql,
-    model: &Model,
     connection: ConnectionId,
     query: &RecordQuery,
 ) -> Result<Vec<StoredRecord>, StoreError> {
-    let (newest, key) = (&table.newest, &table.key);
+    let (order_time, key) = (&table.order_time, &table.key);
     let page = |c: &mut DbConn, condition: Option<(String, Vec<Bind<'_>>)>, limit: i64| {
-        page(table, model, connection, query, condition, limit).load(c, |row| stored_record(row, model))
+        page(table, connection, query, condition, limit).load(c, |row| stored_record(row, &table.model))
     };
     let undated = |key_before: Option<&str>| match key_before {
         Some(before) => (
-            format!("{newest} IS NULL AND {key} < ?"),
+            format!("{order_time} IS NULL AND {key} < ?"),
             vec![Bind::text(before.to_owned())],
         ),
-        None => (format!("{newest} IS NULL"), Vec::new()),
+        None => (format!("{order_time} IS NULL"), Vec::new()),
     };
     let Some(position) = &query.position else {
         return page(c, None, query.limit);
@@ -181,7 +171,7 @@ pub fn list(
     };
     // Two statements, each of which uses the index; one with OR would not.
     let behind = (
-        format!("({newest}, {key}) < (?, ?)"),
+        format!("({order_time}, {key}) < (?, ?)"),
         vec![Bind::moment(at), Bind::text(position.key.clone())],
     );
     let mut rows = page(c, Some(behind), query.limit)?;
@@ -196,20 +186,19 @@ pub fn list(
 
 /// Returns the statement of one page of a list.
 fn page<'a>(
-    table: &TableSql,
-    model: &Model,
+    table: &'a TableSql,
     connection: ConnectionId,
     query: &'a RecordQuery,
     condition: Option<(String, Vec<Bind<'a>>)>,
     limit: i64,
 ) -> Statement<'a> {
-    let mut select = Select::of(&table.select, connection);
-    filter(&mut select, table, model, query);
+    let mut select = Select::of(table, &table.select, connection);
+    filter(&mut select, query);
     if let Some((condition, binds)) = condition {
         select.and(&condition, binds);
     }
     select.ordered(
-        &format!("{} DESC NULLS LAST, {} DESC", table.newest, table.key),
+        &format!("{} DESC NULLS LAST, {} DESC", table.order_time, table.key),
         limit,
     )
 }
@@ -219,14 +208,13 @@ fn page<'a>(
 pub fn query_plan(
     c: &mut DbConn,
     table: &TableSql,
-    model: &Model,
     connection: ConnectionId,
     query: &RecordQuery,
 ) -> Result<Vec<String>, StoreError> {
-    page(table, model, connection, query, None, query.limit).plan(c)
+    page(table, connection, query, None, query.limit).plan(c)
 }
 
-fn filter<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, query: &'a RecordQuery) {
+fn filter<'a>(select: &mut Select<'a>, query: &'a RecordQuery) {
     select.and(
         if query.deleted {
             "\"_deleted_at\" IS NOT NULL"
@@ -236,64 +224,58 @@ fn filter<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, query: &
         [],
     );
     for (name, value) in &query.equals {
-        equals(select, table, model, name, value);
+        equals(select, name, value);
     }
     for (name, bound, time) in &query.ranges {
         let comparison = match bound {
             Bound::After => ">=",
             Bound::Before => "<",
         };
-        select.and_time(table, model, name, comparison, *time);
+        select.and_time(name, comparison, *time);
     }
 }
 
 /// Adds the condition that a column has exactly this value, in a form for which the database uses the column's index.
-fn equals<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, name: &TableName, value: &'a Value) {
-    let column = quoted(name);
-    match (comparison(model, name, table.dialect), value) {
-        (Comparison::BoundedText, Value::Text(text)) if text.len() > MAX_KEY_BYTES => {
-            let condition = format!(
+fn equals<'a>(select: &mut Select<'a>, name: &TableName, value: &'a Value) {
+    let (table, column) = (select.table, quoted(name));
+    let (model, dialect) = (&table.model, table.dialect);
+    let (condition, binds) = match (comparison(model, name, dialect), value) {
+        (Comparison::SplitIndex, Value::Text(text)) if text.len() > MAX_KEY_BYTES => (
+            format!(
                 "{column} = ? AND {} = {} AND {}",
-                beginning(&column),
-                beginning("?"),
-                is_long(&column)
-            );
-            select.and(&condition, [single(value), single(value)]);
-        }
-        (Comparison::BoundedText, Value::Null) => {
-            select.and(&format!("{column} IS NULL AND {}", is_short(&column)), []);
-        }
-        (Comparison::BoundedText, _) => {
-            select.and(
-                &format!("{column} = ? AND {}", is_short(&column)),
-                [single(value)],
-            );
-        }
-        (_, Value::Null) => select.and(&format!("{column} IS NULL"), []),
+                text_prefix(&column),
+                text_prefix("?"),
+                long_condition(&column)
+            ),
+            vec![single(value), single(value)],
+        ),
+        (Comparison::SplitIndex, Value::Null) => (
+            format!("{column} IS NULL AND {}", short_condition(&column)),
+            vec![],
+        ),
+        (Comparison::SplitIndex, _) => (
+            format!("{column} = ? AND {}", short_condition(&column)),
+            vec![single(value)],
+        ),
+        (_, Value::Null) => (format!("{column} IS NULL"), vec![]),
         (Comparison::DecimalText, Value::Decimal(digits)) => {
             let shortest = match digits.split_once('.') {
                 Some(_) => digits.trim_end_matches('0').trim_end_matches('.'),
                 None => digits,
             };
-            select.and(
-                &format!("{} = ?", shortest_decimal(&column)),
-                [Bind::text(shortest)],
-            );
+            let condition = format!("{} = ?", shortest_decimal(&column));
+            (condition, vec![Bind::text(shortest)])
         }
         (_, Value::Text(key)) if *name == model.key => {
-            select.and(&format!("{column} = ?"), [Bind::text(stored_key(key))]);
+            (format!("{column} = ?"), vec![Bind::text(stored_key(key))])
         }
         _ => {
-            let kind = model
-                .columns
-                .get(name)
-                .map_or(ColumnKind::Text, |column| column.kind);
-            select.and(
-                &format!("{column} = ?{}", cast(kind, table.dialect)),
-                [single(value)],
-            );
+            let kind = model.columns.get(name).map(|column| column.kind);
+            let cast = cast(kind.unwrap_or(ColumnKind::Text), dialect);
+            (format!("{column} = ?{cast}"), vec![single(value)])
         }
-    }
+    };
+    select.and(&condition, binds);
 }
 
 /// Reads a row of [`TableSql`]'s `select`.

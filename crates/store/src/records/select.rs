@@ -1,11 +1,10 @@
 //! Builds the statements that read a connection's rows.
 
-use domain::{ConnectionId, Model, TableName, Timestamp};
+use domain::{ConnectionId, TableName, Timestamp};
 
 use super::TableSql;
-use super::query::KeyRange;
-use crate::dialect::{Bind, Statement, quoted};
-use crate::{DbConn, StoreError};
+use crate::StoreError;
+use crate::dialect::{Bind, Statement, any, quoted, text_list};
 
 /// The limits of most statements: pages of 100 and 1,000 rows and the row after them, and what a sync reads at once.
 ///
@@ -17,24 +16,19 @@ const OTHER_LIMIT: &str = " LIMIT ? + 0";
 
 /// A statement to which conditions are added.
 pub(super) struct Select<'a> {
+    pub(super) table: &'a TableSql,
     sql: String,
     binds: Vec<Bind<'a>>,
 }
 
 impl<'a> Select<'a> {
-    /// Selects the rows of a connection; `select` ends with `WHERE`.
-    pub(super) fn of(select: &str, connection: ConnectionId) -> Self {
+    /// Selects the rows of a connection; `select` is one of the table's statements that end with `WHERE`.
+    pub(super) fn of(table: &'a TableSql, select: &str, connection: ConnectionId) -> Self {
         Self {
+            table,
             sql: format!("{select}\"_connection_id\" = ?"),
             binds: vec![Bind::integer(connection.raw())],
         }
-    }
-
-    /// Selects the keys of a connection's live rows.
-    pub(super) fn live_keys(table: &TableSql, connection: ConnectionId) -> Self {
-        let mut select = Self::of(&table.select_key, connection);
-        select.and("\"_deleted_at\" IS NULL", []);
-        select
     }
 
     pub(super) fn and(&mut self, condition: &str, binds: impl IntoIterator<Item = Bind<'a>>) {
@@ -43,42 +37,26 @@ impl<'a> Select<'a> {
         self.binds.extend(binds);
     }
 
+    /// Adds the condition that a text column has one of the values.
+    pub(super) fn and_any_of(&mut self, column: &TableName, values: &[&'a str]) -> Result<(), StoreError> {
+        let dialect = self.table.dialect;
+        let condition = format!("{} {}", quoted(column), any(dialect));
+        self.and(&condition, [text_list(dialect, values)?]);
+        Ok(())
+    }
+
     /// Adds a condition on a timestamp column. If rows are ordered by this column first, the condition implies one on the order, which is
     /// added too since the order has an index.
-    pub(super) fn and_time(
-        &mut self,
-        table: &TableSql,
-        model: &Model,
-        column: &TableName,
-        comparison: &str,
-        time: Timestamp,
-    ) {
+    pub(super) fn and_time(&mut self, column: &TableName, comparison: &str, time: Timestamp) {
         self.and(
             &format!("{} {comparison} ?", quoted(column)),
             [Bind::moment(time)],
         );
-        if model.newest_by.len() > 1 && model.newest_by.first() == Some(column) {
-            self.and(&format!("{} {comparison} ?", table.newest), [Bind::moment(time)]);
+        let newest_by = &self.table.model.newest_by;
+        if newest_by.len() > 1 && newest_by.first() == Some(column) {
+            let condition = format!("{} {comparison} ?", self.table.order_time);
+            self.and(&condition, [Bind::moment(time)]);
         }
-    }
-
-    pub(super) fn within(&mut self, table: &TableSql, model: &Model, range: &KeyRange<'_>) {
-        self.and_time(table, model, range.column, ">=", range.from);
-        self.and_time(table, model, range.column, "<", range.to);
-    }
-
-    pub(super) fn keys(
-        mut self,
-        c: &mut DbConn,
-        table: &TableSql,
-        after: Option<&'a str>,
-        limit: i64,
-    ) -> Result<Vec<String>, StoreError> {
-        let key = &table.key;
-        if let Some(after) = after {
-            self.and(&format!("{key} > ?"), [Bind::text(after)]);
-        }
-        self.ordered(key, limit).load(c, |row| row.some_text(0))
     }
 
     pub(super) fn ordered(mut self, order: &str, limit: i64) -> Statement<'a> {

@@ -1,21 +1,23 @@
-//! The SQL statements of a model's table, built once for a model and a database.
+//! The SQL of a model's table that is used often, built once for a model and a database.
 
-use domain::{ColumnKind, Model, Storage, TableName};
+use std::sync::Arc;
 
-use crate::column::to_json;
-use crate::dialect::{Bind, newest, quoted};
-use crate::{Dialect, StoreError};
+use domain::{ColumnKind, Model, Storage};
 
-/// The SQL statements of a model's table. Comments list their parameters in order.
+use crate::Dialect;
+use crate::dialect::{any, order_time, quoted};
+
+/// The SQL of a model's table that is used often. Comments list their parameters in order.
 #[derive(Debug)]
 pub struct TableSql {
+    pub(super) model: Arc<Model>,
     pub(super) dialect: Dialect,
-    /// The table's name, unquoted.
-    pub(super) name: TableName,
+    /// The table's name, quoted.
+    pub(super) table: String,
     /// The key column, quoted.
     pub(super) key: String,
     /// The expression that orders rows.
-    pub(super) newest: String,
+    pub(super) order_time: String,
     /// Selects key, hash, whether deleted, and change number of rows: connection, keys.
     pub(super) stored: String,
     /// Inserts a row in SQLite: a value for each column, hash, extra, connection, time twice, change number.
@@ -29,72 +31,39 @@ pub struct TableSql {
     /// Marks rows as deleted. PostgreSQL: time twice, last change number, connection, keys. SQLite, for one row: time twice, change number,
     /// connection, key.
     pub(super) delete: String,
-    /// Prunes rows between two change numbers: time, connection, the lower number (excluded), the upper one (included).
-    pub(super) prune: String,
-    /// Selects the last of the next change numbers, and their count: connection, lower number (excluded), upper number (included), limit.
-    pub(super) prune_to: String,
     /// Selects stored records, up to `WHERE`.
     pub(super) select: String,
-    /// Sets the complete key of a row with a shortened one: complete key, connection, key.
-    pub(super) keep_long_key: String,
-    /// Selects the complete key: connection, key.
-    pub(super) long_key: String,
     /// Selects keys, up to `WHERE`.
     pub(super) select_key: String,
-    /// Deletes rows, and returns of each whether it was live: connection twice, limit.
-    pub(super) purge: String,
 }
 
 impl TableSql {
     /// Builds the statements of `model` for `dialect`.
-    pub fn new(model: &Model, dialect: Dialect) -> Self {
-        let (table, key, newest) = (quoted(&model.table), quoted(&model.key), newest(model));
+    pub fn new(model: Arc<Model>, dialect: Dialect) -> Self {
+        let (table, key, order_time) = (quoted(&model.table), quoted(&model.key), order_time(&model));
         Self {
             dialect,
-            name: model.table.clone(),
             stored: format!(
                 "SELECT {key}, \"_hash\", \"_deleted_at\" IS NOT NULL, \"_cursor\" FROM {table} WHERE \"_connection_id\" = ? AND {key} {}",
                 any(dialect)
             ),
-            insert: insert(model, dialect, 1),
-            insert_batch: insert(model, dialect, SQLITE_BATCH),
-            copy: format!("{table} ({})", postgres_columns(model)),
-            replace: insert(model, dialect, 1) + &conflict(model),
-            delete: delete(model, dialect),
-            prune: prune(model),
-            prune_to: format!(
-                "SELECT max(\"_cursor\"), count(*) FROM (SELECT \"_cursor\" FROM {table} WHERE \"_connection_id\" = ? \
-                 AND \"_cursor\" > ? AND \"_cursor\" <= ? ORDER BY \"_cursor\" LIMIT ?) AS next"
-            ),
-            select: select(model, dialect, &newest),
-            keep_long_key: format!(
-                "UPDATE {table} SET \"_long_key\" = ? WHERE \"_connection_id\" = ? AND {key} = ?"
-            ),
-            long_key: format!("SELECT \"_long_key\" FROM {table} WHERE \"_connection_id\" = ? AND {key} = ?"),
+            insert: insert(&model, dialect, 1),
+            insert_batch: insert(&model, dialect, SQLITE_BATCH),
+            copy: format!("{table} ({})", postgres_columns(&model)),
+            replace: insert(&model, dialect, 1) + &conflict(&model),
+            delete: delete(&model, dialect),
+            select: select(&model, dialect, &order_time),
             select_key: format!("SELECT {key} FROM {table} WHERE "),
-            purge: purge(&table, dialect),
+            table,
             key,
-            newest,
+            order_time,
+            model,
         }
     }
-}
 
-/// Returns the condition that a column is in a list, which is one bind: an array, or a JSON list in SQLite.
-pub(super) const fn any(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Sqlite => "IN (SELECT value FROM json_each(?))",
-        Dialect::Postgres => "= ANY (?)",
-    }
-}
-
-/// Returns the list for [`any`].
-pub(super) fn keys_bind<'a>(
-    dialect: Dialect,
-    keys: impl Iterator<Item = &'a str>,
-) -> Result<Bind<'a>, StoreError> {
-    match dialect {
-        Dialect::Sqlite => Ok(Bind::text(to_json(&keys.collect::<Vec<_>>())?)),
-        Dialect::Postgres => Ok(Bind::Texts(keys.map(Some).collect())),
+    /// Returns the table's name, unquoted.
+    pub(super) fn name(&self) -> &str {
+        self.model.table.as_str()
     }
 }
 
@@ -195,39 +164,7 @@ fn delete(model: &Model, dialect: Dialect) -> String {
     }
 }
 
-/// Pruning keeps the columns that order rows and those that the sync selects rows by: without them the engine could not tell in which range
-/// a row is, or that it is not final. It keeps the hash, so that an unchanged record is not written again.
-fn prune(model: &Model) -> String {
-    let emptied: Vec<_> = model
-        .columns
-        .keys()
-        .filter(|name| {
-            **name != model.key && !model.newest_by.contains(name) && !model.sought_by.contains(name)
-        })
-        .map(|name| format!("{} = NULL, ", quoted(name)))
-        .collect();
-    format!(
-        "UPDATE {} SET {}\"_extra\" = NULL, \"_pruned_at\" = ? WHERE \"_connection_id\" = ? AND \"_cursor\" > ? AND \"_cursor\" <= ?",
-        quoted(&model.table),
-        emptied.concat()
-    )
-}
-
-/// In PostgreSQL a `ctid` identifies a row only within a partition. A partitioned table is divided by connection, so without the condition
-/// on the connection the rows of other connections would be deleted.
-fn purge(table: &str, dialect: Dialect) -> String {
-    let which = match dialect {
-        Dialect::Sqlite => {
-            format!("rowid IN (SELECT rowid FROM {table} WHERE \"_connection_id\" = ? LIMIT ?)")
-        }
-        Dialect::Postgres => {
-            format!("ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE \"_connection_id\" = ? LIMIT ?))")
-        }
-    };
-    format!("DELETE FROM {table} WHERE \"_connection_id\" = ? AND {which} RETURNING \"_deleted_at\" IS NULL")
-}
-
-fn select(model: &Model, dialect: Dialect, newest: &str) -> String {
+fn select(model: &Model, dialect: Dialect, order_time: &str) -> String {
     let columns: Vec<_> = model
         .columns
         .iter()
@@ -236,7 +173,7 @@ fn select(model: &Model, dialect: Dialect, newest: &str) -> String {
     let extra = as_text(ColumnKind::Json, dialect);
     format!(
         "SELECT {}\"_extra\"{extra}, \"_first_seen_at\", \"_last_modified_at\", \"_deleted_at\", \"_pruned_at\", \
-         \"_cursor\", {newest}, \"_long_key\" FROM {} WHERE ",
+         \"_cursor\", {order_time}, \"_long_key\" FROM {} WHERE ",
         columns.concat(),
         quoted(&model.table)
     )

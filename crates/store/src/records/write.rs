@@ -1,10 +1,11 @@
 //! Writes rows of a model's table: all at once in PostgreSQL, several with each statement in SQLite.
 
+use diesel::PgConnection;
 use domain::{ColumnKind, Record, Storage, Value};
 
 use super::Rows;
 use super::sql::SQLITE_BATCH;
-use crate::dialect::{Bind, CopyFields, Statement, copy};
+use crate::dialect::{Bind, Statement, copy};
 use crate::{DbConn, Dialect, StoreError};
 
 /// Inserts records, with change numbers from `last_number + 1`. [`StoreError::Conflict`] if one exists.
@@ -16,7 +17,7 @@ pub(super) fn new_rows(
     records: &[&Record],
     last_number: i64,
 ) -> Result<(), StoreError> {
-    inserted(c, page, records, last_number).map_err(StoreError::conflict("record"))?;
+    inserted(c, page, records, last_number).map_err(StoreError::about("record"))?;
     long_keys(c, page, records)
 }
 
@@ -26,9 +27,9 @@ fn inserted(
     records: &[&Record],
     last_number: i64,
 ) -> Result<(), StoreError> {
-    match page.table.dialect {
-        Dialect::Postgres => copied(c, page, records, last_number),
-        Dialect::Sqlite => {
+    match c {
+        DbConn::Pg(c) => copied(c, page, records, last_number),
+        DbConn::Sqlite(_) => {
             let (batches, rest) = records.as_chunks::<SQLITE_BATCH>();
             let mut number = last_number;
             batches
@@ -42,6 +43,10 @@ fn inserted(
 
 /// Stores the complete keys of records whose key column has a shortened one.
 fn long_keys(c: &mut DbConn, page: &Rows<'_>, records: &[&Record]) -> Result<(), StoreError> {
+    let sql = format!(
+        "UPDATE {} SET \"_long_key\" = ? WHERE \"_connection_id\" = ? AND {} = ?",
+        page.table.table, page.table.key
+    );
     for record in records {
         let Some(long_key) = &record.long_key else {
             continue;
@@ -51,36 +56,28 @@ fn long_keys(c: &mut DbConn, page: &Rows<'_>, records: &[&Record]) -> Result<(),
             Bind::integer(page.connection.raw()),
             Bind::text(&record.key),
         ];
-        Statement::new(page.table.keep_long_key.as_str(), binds).execute(c)?;
+        Statement::new(sql.as_str(), binds).execute(c)?;
     }
     Ok(())
 }
 
-/// Updates rows, with change numbers from `last_number + 1`.
-pub(super) fn changed_rows(
-    c: &mut DbConn,
+/// Inserts all rows by COPY, which costs PostgreSQL less than an insert from arrays.
+fn copied(
+    c: &mut PgConnection,
     page: &Rows<'_>,
     records: &[&Record],
     last_number: i64,
 ) -> Result<(), StoreError> {
-    match page.table.dialect {
-        Dialect::Postgres => arrays(c, page, &page.table.replace, records, last_number),
-        Dialect::Sqlite => {
-            let mut number = last_number;
-            records
-                .chunks(1)
-                .try_for_each(|one| singles(c, page, &page.table.replace, one, &mut number))
-        }
-    }
-}
-
-/// Inserts all rows by COPY, which costs PostgreSQL less than an insert from arrays.
-fn copied(c: &mut DbConn, page: &Rows<'_>, records: &[&Record], last_number: i64) -> Result<(), StoreError> {
-    let DbConn::Pg(c) = c else { return Ok(()) };
     if records.is_empty() {
         return Ok(());
     }
-    let kinds: Vec<_> = page.model.columns.values().map(|column| column.kind).collect();
+    let kinds: Vec<_> = page
+        .table
+        .model
+        .columns
+        .values()
+        .map(|column| column.kind)
+        .collect();
     let numbered: Vec<_> = (last_number + 1..).zip(records).collect();
     copy(c, &page.table.copy, &numbered, |(number, record), fields| {
         fields.integer(page.connection.raw());
@@ -88,7 +85,7 @@ fn copied(c: &mut DbConn, page: &Rows<'_>, records: &[&Record], last_number: i64
         fields.moment(page.now);
         fields.integer(*number);
         for (index, kind) in kinds.iter().enumerate() {
-            copied_value(record.values.get(index).unwrap_or(&Value::Null), *kind, fields);
+            fields.value(record.values.get(index).unwrap_or(&Value::Null), *kind);
         }
         fields.integer(record.hash);
         match &record.extra {
@@ -98,37 +95,25 @@ fn copied(c: &mut DbConn, page: &Rows<'_>, records: &[&Record], last_number: i64
     })
 }
 
-/// Writes one value as its column's kind; one of another kind becomes null, as in `array`.
-fn copied_value(value: &Value, kind: ColumnKind, fields: &mut CopyFields<'_>) {
-    match (kind.info().storage, value) {
-        (Storage::Text, Value::Text(text) | Value::Decimal(text) | Value::Json(text)) => {
-            // In the binary format `json` is written like text, and `numeric` is not.
-            if kind == ColumnKind::Decimal {
-                fields.decimal(text);
-            } else {
-                fields.text(text);
-            }
-        }
-        (Storage::Integer, Value::Integer(number)) => fields.integer(*number),
-        (Storage::Boolean, Value::Boolean(value)) => fields.boolean(*value),
-        (Storage::Timestamp, Value::Timestamp(time)) => fields.moment(*time),
-        _ => fields.null(),
-    }
-}
-
-fn arrays(
+/// Updates rows, with change numbers from `last_number + 1`: all at once in PostgreSQL, from an array for each column.
+pub(super) fn changed_rows(
     c: &mut DbConn,
     page: &Rows<'_>,
-    sql: &str,
     records: &[&Record],
     last_number: i64,
 ) -> Result<(), StoreError> {
+    let sql = page.table.replace.as_str();
+    if page.table.dialect == Dialect::Sqlite {
+        let mut number = last_number;
+        let mut one_by_one = records.chunks(1);
+        return one_by_one.try_for_each(|one| singles(c, page, sql, one, &mut number));
+    }
     if records.is_empty() {
         return Ok(());
     }
     let (connection, now) = (Bind::integer(page.connection.raw()), || Bind::moment(page.now));
     let mut binds = vec![connection, now(), now(), Bind::integer(last_number)];
-    let columns = page.model.columns.values().enumerate();
+    let columns = page.table.model.columns.values().enumerate();
     binds.extend(columns.map(|(index, column)| array(records, index, column.kind)));
     binds.push(Bind::Integers(
         records.iter().map(|record| Some(record.hash)).collect(),
@@ -139,6 +124,7 @@ fn arrays(
     Statement::new(sql, binds).execute(c).map(drop)
 }
 
+/// Writes the records with one statement of SQLite. `number` is the last change number before and after.
 fn singles(
     c: &mut DbConn,
     page: &Rows<'_>,
@@ -146,7 +132,7 @@ fn singles(
     records: &[&Record],
     number: &mut i64,
 ) -> Result<(), StoreError> {
-    let mut binds = Vec::with_capacity(records.len() * (page.model.columns.len() + 6));
+    let mut binds = Vec::with_capacity(records.len() * (page.table.model.columns.len() + 6));
     for record in records {
         *number += 1;
         binds.extend(record.values.iter().map(single));
@@ -164,7 +150,7 @@ fn singles(
 pub(super) fn tombstones(
     c: &mut DbConn,
     delete: &Rows<'_>,
-    keys: &[String],
+    keys: &[&str],
     last_number: i64,
 ) -> Result<(), StoreError> {
     let (sql, connection) = (delete.table.delete.as_str(), delete.connection.raw());
@@ -180,12 +166,12 @@ pub(super) fn tombstones(
     };
     match delete.table.dialect {
         Dialect::Postgres => {
-            let keys = Bind::Texts(keys.iter().map(|key| Some(key.as_str())).collect());
+            let keys = Bind::Texts(keys.iter().copied().map(Some).collect());
             Statement::new(sql, binds(last_number, keys)).execute(c)?;
         }
         Dialect::Sqlite => {
             for (number, key) in (last_number + 1..).zip(keys) {
-                Statement::new(sql, binds(number, Bind::text(key))).execute(c)?;
+                Statement::new(sql, binds(number, Bind::text(*key))).execute(c)?;
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{RecordAction, StoredRecord, Timestamp, Value, Variant};
 use serde_json::json;
-use store::records::{self, ChangeQuery, KeyRange, Pruned, RecordQuery};
+use store::records::{self, ChangeQuery, KeyQuery, KeyRange, Pruned, RecordQuery};
 use store::testing::run_sql;
 use store::{Dialect, Lease, schedule, syncs, tables};
 use testkit_macros::on_both_databases;
@@ -15,7 +15,7 @@ use crate::fixture::{Fixture, NOW, Stream, model, name, record};
 
 async fn read(stream: &Stream, query: ChangeQuery) -> Vec<StoredRecord> {
     stream
-        .read(move |c, s| records::changes(c, &s.table, &model(), s.connection, &query))
+        .read(move |c, s| records::changes(c, &s.table, s.connection, &query))
         .await
 }
 
@@ -45,7 +45,7 @@ async fn listed(stream: &Stream) -> Vec<StoredRecord> {
         ..RecordQuery::default()
     };
     stream
-        .read(move |c, s| records::list(c, &s.table, &model(), s.connection, &query))
+        .read(move |c, s| records::list(c, &s.table, s.connection, &query))
         .await
 }
 
@@ -167,27 +167,18 @@ async fn a_pruned_row_keeps_its_key_and_is_complete_again_when_it_changes(fixtur
     assert_eq!(rows[3], before[3]);
     assert_eq!(keys(&listed(&stream).await), ["d"]);
     let sought = stream.read(|c, s| {
-        let (column, values) = (name("status"), ["sent".to_owned()]);
-        let (model, dated) = (
-            model(),
-            KeyRange {
-                column: &name("sent_at"),
+        let (status, values, sent_at) = (name("status"), ["sent".to_owned()], name("sent_at"));
+        let query = KeyQuery {
+            values: Some((&status, &values)),
+            range: Some(KeyRange {
+                column: &sent_at,
                 from: Timestamp::from_micros(0),
                 to: NOW.plus(Duration::from_micros(u64::MAX / 16)),
-            },
-        );
-        records::unfinished(
-            c,
-            &s.table,
-            &model,
-            s.connection,
-            &column,
-            &values,
-            None,
-            Some(&dated),
-            None,
-            10,
-        )
+            }),
+            limit: 10,
+            ..KeyQuery::default()
+        };
+        records::live_keys(c, &s.table, s.connection, &query)
     });
     assert_eq!(
         sought.await,

@@ -2,7 +2,7 @@
 
 use domain::{StoredRecord, Value, stored_key};
 use serde_json::json;
-use store::records::{self, ChangeQuery, RecordQuery};
+use store::records::{self, ChangeQuery, KeyQuery, RecordQuery};
 use store::testing::run_sql;
 use store::{Dialect, tables};
 use testkit_macros::on_both_databases;
@@ -36,7 +36,7 @@ fn long_texts() -> Vec<String> {
 
 async fn found(stream: &Stream, query: RecordQuery) -> Vec<StoredRecord> {
     stream
-        .read(move |c, s| records::list(c, &s.table, &model(), s.connection, &query))
+        .read(move |c, s| records::list(c, &s.table, s.connection, &query))
         .await
 }
 
@@ -47,7 +47,7 @@ async fn by_key(stream: &Stream, keys: Vec<String>) -> Vec<StoredRecord> {
         ..ChangeQuery::default()
     };
     stream
-        .read(move |c, s| records::changes(c, &s.table, &model(), s.connection, &query))
+        .read(move |c, s| records::changes(c, &s.table, s.connection, &query))
         .await
 }
 
@@ -140,19 +140,13 @@ async fn a_long_text_in_a_filtered_column_is_stored_and_found(fixture: Fixture) 
     };
     assert_eq!(keys(found(&stream, none).await), ["none"]);
     let unfinished = stream.read(|c, s| {
-        let values = ["sent".to_owned(), "queued".to_owned()];
-        records::unfinished(
-            c,
-            &s.table,
-            &model(),
-            s.connection,
-            &name("status"),
-            &values,
-            None,
-            None,
-            None,
-            9,
-        )
+        let (column, values) = (name("status"), ["sent".to_owned(), "queued".to_owned()]);
+        let query = KeyQuery {
+            values: Some((&column, &values)),
+            limit: 9,
+            ..KeyQuery::default()
+        };
+        records::live_keys(c, &s.table, s.connection, &query)
     });
     assert_eq!(unfinished.await, ["short"]);
 }
@@ -173,7 +167,7 @@ async fn filters_use_their_index(fixture: Fixture) {
 
     let plan = async |query: RecordQuery| {
         stream
-            .read(move |c, s| records::query_plan(c, &s.table, &model(), s.connection, &query))
+            .read(move |c, s| records::query_plan(c, &s.table, s.connection, &query))
             .await
             .join("\n")
     };

@@ -189,7 +189,7 @@ struct Out {
 
 async fn list(stream: &Stream, query: RecordQuery) -> Vec<StoredRecord> {
     stream
-        .read(move |c, s| records::list(c, &s.table, &odd_model(), s.connection, &query))
+        .read(move |c, s| records::list(c, &s.table, s.connection, &query))
         .await
 }
 
@@ -200,7 +200,7 @@ async fn feed(stream: &Stream, keys: Option<Vec<String>>) -> Vec<StoredRecord> {
         ..ChangeQuery::default()
     };
     stream
-        .read(move |c, s| records::changes(c, &s.table, &odd_model(), s.connection, &query))
+        .read(move |c, s| records::changes(c, &s.table, s.connection, &query))
         .await
 }
 
@@ -215,14 +215,8 @@ async fn write_and_read(stream: &Stream, records: Vec<Record>) -> Out {
         .await
         .unwrap();
     let written = records.clone();
-    let counts = stream
-        .write_with(written, |page| page.rows.model = odd())
-        .await
-        .unwrap();
-    let again = stream
-        .write_with(records.clone(), |page| page.rows.model = odd())
-        .await
-        .unwrap();
+    let counts = stream.write(written).await.unwrap();
+    let again = stream.write(records.clone()).await.unwrap();
     assert_eq!(
         again.unchanged, counts.added,
         "what was just written is unchanged"
@@ -345,7 +339,7 @@ fn both_databases_return_what_was_written() {
         let stream = runtime.block_on(fixture.stream());
         let grown = runtime.block_on(stream.store.write(|c| store::tables::ensure(c, odd())));
         grown.unwrap();
-        let table = std::sync::Arc::new(records::TableSql::new(odd(), dialect));
+        let table = std::sync::Arc::new(records::TableSql::new(std::sync::Arc::new(odd_model()), dialect));
         streams.push(Stream { table, ..stream });
         fixtures.push(fixture);
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 use store::records::{self, Rows};
 use testkit_macros::on_both_databases;
 
-use crate::fixture::{Fixture, model, record};
+use crate::fixture::{Fixture, record};
 
 #[on_both_databases]
 async fn only_records_that_differ_must_be_written_in_every_page_that_has_them(fixture: Fixture) {
@@ -35,12 +35,10 @@ async fn only_records_that_differ_must_be_written_in_every_page_that_has_them(fi
     ];
     let differing = stream
         .read(move |c, stream| {
-            let (model, now) = (model(), stream.clock.now());
             let rows = Rows {
                 table: &stream.table,
-                model: &model,
                 connection: stream.connection,
-                now,
+                now: stream.clock.now(),
             };
             let pages: Vec<_> = pages.iter().map(Vec::as_slice).collect();
             records::differing(c, &rows, &pages)

@@ -1,5 +1,7 @@
 //! Record tables that an operator divided into hash partitions of PostgreSQL.
 
+use std::sync::Arc;
+
 use domain::ConnectionId;
 use store::records::{self, TableSql};
 use store::testing::run_sql;
@@ -50,7 +52,7 @@ async fn deleting_a_connection_leaves_the_rows_of_others_alone() {
     let gone = *gone;
     loop {
         let deleted = fixture.store.write(move |c| {
-            records::delete_connection(c, &TableSql::new(&model(), Dialect::Postgres), gone, 100)
+            records::delete_connection(c, &TableSql::new(Arc::new(model()), Dialect::Postgres), gone, 100)
         });
         if deleted.await.unwrap() == 0 {
             break;
@@ -73,12 +75,12 @@ fn fill(connection: ConnectionId) -> String {
 
 async fn live(fixture: &Fixture, connection: ConnectionId) -> u64 {
     let counted = fixture.store.read(move |c| {
-        let table = TableSql::new(&model(), Dialect::Postgres);
+        let table = TableSql::new(Arc::new(model()), Dialect::Postgres);
         let query = records::ChangeQuery {
             limit: 10_000,
             ..records::ChangeQuery::default()
         };
-        records::changes(c, &table, &model(), connection, &query)
+        records::changes(c, &table, connection, &query)
     });
     u64::try_from(counted.await.unwrap().len()).unwrap()
 }

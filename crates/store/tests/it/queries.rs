@@ -3,10 +3,10 @@
 use domain::{TableName, Timestamp, Value};
 use serde_json::json;
 use store::Dialect;
-use store::records::{self, Bound, ChangeQuery, KeyRange, RecordQuery};
+use store::records::{self, Bound, ChangeQuery, KeyQuery, KeyRange, RecordQuery};
 use testkit_macros::on_both_databases;
 
-use crate::fixture::{Fixture, NOW, Stream, model, name, record};
+use crate::fixture::{Fixture, NOW, Stream, name, record};
 
 fn at(day: u32) -> Timestamp {
     format!("2026-11-{day:02}").parse().unwrap()
@@ -37,7 +37,7 @@ async fn filled(dialect: Dialect) -> Option<(Fixture, Stream)> {
 
 async fn list(stream: &Stream, query: RecordQuery) -> Vec<String> {
     let rows = stream
-        .read(move |c, s| records::list(c, &s.table, &model(), s.connection, &query))
+        .read(move |c, s| records::list(c, &s.table, s.connection, &query))
         .await;
     rows.into_iter().map(|row| row.position.key).collect()
 }
@@ -58,7 +58,7 @@ async fn a_list_is_newest_first_and_pages_through_rows_without_a_date(dialect: D
                 ..RecordQuery::default()
             };
             let page = stream
-                .read(move |c, s| records::list(c, &s.table, &model(), s.connection, &query))
+                .read(move |c, s| records::list(c, &s.table, s.connection, &query))
                 .await;
             position = page.last().map(|row| row.position.clone());
             keys.extend(page.iter().map(|row| row.position.key.clone()));
@@ -139,11 +139,11 @@ async fn the_change_feed_continues_after_a_change_number_and_shows_deletions(dia
         return;
     };
     let rows = stream
-        .read(|c, s| records::changes(c, &s.table, &model(), s.connection, &changes_after(7)))
+        .read(|c, s| records::changes(c, &s.table, s.connection, &changes_after(7)))
         .await;
     assert_eq!(rows.iter().map(|row| row.cursor).collect::<Vec<_>>(), [8, 9]);
     let rows = stream
-        .read(|c, s| records::changes(c, &s.table, &model(), s.connection, &changes_after(9)))
+        .read(|c, s| records::changes(c, &s.table, s.connection, &changes_after(9)))
         .await;
     assert_eq!(
         (rows.len(), rows[0].cursor, rows[0].deleted_at),
@@ -165,16 +165,14 @@ async fn live_keys_come_in_order_within_the_range_and_up_to_a_change_number(dial
                         from: at(*from),
                         to: at(*to),
                     });
-                    records::live_keys(
-                        c,
-                        &s.table,
-                        &model(),
-                        s.connection,
-                        range.as_ref(),
-                        up_to,
+                    let query = KeyQuery {
+                        up_to: Some(up_to),
+                        range,
                         after,
                         limit,
-                    )
+                        ..KeyQuery::default()
+                    };
+                    records::live_keys(c, &s.table, s.connection, &query)
                 })
                 .await
         };
@@ -199,7 +197,7 @@ async fn unfinished_rows_are_found_by_value_by_missing_date_and_by_age(dialect: 
                       after: Option<&'static str>| {
         stream
             .read(move |c, s| {
-                let undated = undated.map(name);
+                let (status, undated) = (name("status"), undated.map(name));
                 let before = before.map(|(column, day)| (name(column), at(day)));
                 let values = ["queued".to_owned(), "failed".to_owned()];
                 let range = before.as_ref().map(|(column, to)| KeyRange {
@@ -207,18 +205,15 @@ async fn unfinished_rows_are_found_by_value_by_missing_date_and_by_age(dialect: 
                     from: Timestamp::from_micros(0),
                     to: *to,
                 });
-                records::unfinished(
-                    c,
-                    &s.table,
-                    &model(),
-                    s.connection,
-                    &name("status"),
-                    &values,
-                    undated.as_ref(),
-                    range.as_ref(),
+                let query = KeyQuery {
+                    values: Some((&status, &values)),
+                    undated: undated.as_ref(),
+                    range,
                     after,
-                    9,
-                )
+                    limit: 9,
+                    ..KeyQuery::default()
+                };
+                records::live_keys(c, &s.table, s.connection, &query)
             })
             .await
     };
@@ -237,7 +232,15 @@ async fn undated_rows_are_found_by_their_position_whatever_their_status(dialect:
     let keys = async |since: u32, after: Option<&'static str>| {
         stream
             .read(move |c, s| {
-                records::undated_since(c, &s.table, s.connection, &name("sent_at"), at(since), after, 9)
+                let sent_at = name("sent_at");
+                let query = KeyQuery {
+                    undated: Some(&sent_at),
+                    since: Some(at(since)),
+                    after,
+                    limit: 9,
+                    ..KeyQuery::default()
+                };
+                records::live_keys(c, &s.table, s.connection, &query)
             })
             .await
     };

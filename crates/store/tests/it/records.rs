@@ -20,7 +20,7 @@ pub(crate) async fn all(stream: &Stream) -> Vec<StoredRecord> {
         ..ChangeQuery::default()
     };
     stream
-        .read(move |c, s| records::changes(c, &s.table, &model(), s.connection, &query))
+        .read(move |c, s| records::changes(c, &s.table, s.connection, &query))
         .await
 }
 

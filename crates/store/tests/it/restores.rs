@@ -17,7 +17,7 @@ async fn changes(stream: &Stream, after: i64) -> (Vec<(String, String)>, i64) {
                 limit: 100,
                 ..ChangeQuery::default()
             };
-            records::changes(c, &stream.table, &model(), stream.connection, &query)
+            records::changes(c, &stream.table, stream.connection, &query)
         })
         .await;
     let last = found.last().map_or(after, |row| row.cursor);

@@ -1,5 +1,7 @@
 //! Tables grow with their model and refuse changes that would lose data.
 
+use std::sync::Arc;
+
 use domain::{Column, ColumnKind, Parse};
 use serde_json::json;
 use store::records::{self, RecordQuery, TableSql};
@@ -62,11 +64,10 @@ async fn a_new_column_and_filter_are_added_and_old_rows_stay(fixture: Fixture) {
     );
     let connection = stream.connection;
     let rows = fixture.store.read(move |c| {
-        let table = TableSql::new(&grown, c.dialect());
+        let table = TableSql::new(Arc::new(grown), c.dialect());
         records::list(
             c,
             &table,
-            &grown,
             connection,
             &RecordQuery {
                 limit: 10,

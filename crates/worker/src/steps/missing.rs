@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::Timestamp;
-use store::records::{self, KeyRange};
+use store::records::{self, KeyQuery, KeyRange};
 
 use super::{by_key, deletions};
 use crate::context::Context;
@@ -115,16 +115,14 @@ async fn find_in(context: &Arc<Context>, slice: &ReadSlice, missing: &mut Missin
                 to: range.to.unwrap_or(Timestamp::from_micros(i64::MAX / 2)),
             });
             store::at_once(c, |c| {
-                let keys = records::live_keys(
-                    c,
-                    &table.sql,
-                    &table.model,
-                    connection,
-                    range.as_ref(),
-                    began,
-                    from.as_deref(),
-                    BATCH,
-                )?;
+                let query = KeyQuery {
+                    up_to: Some(began),
+                    range,
+                    after: from.as_deref(),
+                    limit: BATCH,
+                    ..KeyQuery::default()
+                };
+                let keys = records::live_keys(c, &table.sql, connection, &query)?;
                 Ok((keys, records::last_number(c, &table.sql, connection)?))
             })
         });

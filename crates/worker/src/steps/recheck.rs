@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use store::StoreError;
-use store::records::{self, KeyRange};
+use store::records::{self, KeyQuery, KeyRange};
 
 use super::by_key;
 use super::lookback::ReadWindow;
@@ -32,33 +32,30 @@ pub(crate) async fn run(context: &Arc<Context>, read: ReadWindow) -> Result<(), 
     let floor = plan::floor(window, context.now());
     let keys = context.gateway.store.read_long(move |c| {
         store::at_once(c, |c| {
-            let undated = in_turn(budget, followed.undated.as_deref(), |after, limit| {
-                if read.widest {
-                    return records::undated_since(
-                        c, &table.sql, connection, &column, read.from, after, limit,
-                    );
-                }
-                let undated = Some(&column);
-                let (status, values) = (&unfinished.column, &unfinished.values);
-                let (sql, model) = (&table.sql, &table.model);
-                records::unfinished(
-                    c, sql, model, connection, status, values, undated, None, after, limit,
-                )
-            })?;
-            let range = KeyRange {
-                column: &column,
-                from: floor,
-                to: read.from,
+            let not_final = KeyQuery {
+                values: Some((&unfinished.column, &unfinished.values)),
+                ..KeyQuery::default()
             };
-            let budget = left(budget, &undated);
-            let dated = in_turn(budget, followed.dated.as_deref(), |after, limit| {
-                let (status, values) = (&unfinished.column, &unfinished.values);
-                let (sql, model) = (&table.sql, &table.model);
-                let range = Some(&range);
-                records::unfinished(
-                    c, sql, model, connection, status, values, None, range, after, limit,
-                )
-            })?;
+            let in_window = KeyQuery {
+                since: Some(read.from),
+                ..KeyQuery::default()
+            };
+            let undated = KeyQuery {
+                undated: Some(&column),
+                ..(if read.widest { in_window } else { not_final.clone() })
+            };
+            let dated = KeyQuery {
+                range: Some(KeyRange {
+                    column: &column,
+                    from: floor,
+                    to: read.from,
+                }),
+                ..not_final
+            };
+            let mut list = |query: &KeyQuery<'_>| records::live_keys(c, &table.sql, connection, query);
+            let undated = in_turn(undated, budget, followed.undated.as_deref(), &mut list)?;
+            let left = left(budget, &undated);
+            let dated = in_turn(dated, left, followed.dated.as_deref(), &mut list)?;
             Ok((undated, dated))
         })
     });
@@ -77,20 +74,23 @@ pub(crate) async fn run(context: &Arc<Context>, read: ReadWindow) -> Result<(), 
 }
 
 /// Returns up to `budget` keys: those after the key `last`, which the run before ended with, then the first ones again.
-fn in_turn(
+fn in_turn<'a>(
+    mut query: KeyQuery<'a>,
     budget: i64,
-    last: Option<&str>,
-    mut list: impl FnMut(Option<&str>, i64) -> Result<Vec<String>, StoreError>,
+    last: Option<&'a str>,
+    list: &mut impl FnMut(&KeyQuery<'_>) -> Result<Vec<String>, StoreError>,
 ) -> Result<Vec<String>, StoreError> {
     if budget <= 0 {
         return Ok(Vec::new());
     }
-    let mut keys = list(last, budget)?;
+    (query.after, query.limit) = (last, budget);
+    let mut keys = list(&query)?;
     let left = left(budget, &keys);
     if let Some(last) = last
         && left > 0
     {
-        let first = list(None, left)?;
+        (query.after, query.limit) = (None, left);
+        let first = list(&query)?;
         keys.extend(first.into_iter().take_while(|key| key.as_str() <= last));
     }
     Ok(keys)

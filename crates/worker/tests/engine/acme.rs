@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{StoredRecord, Timestamp};
 use serde_json::{Value as Json, json};
-use store::records::{self, Rows};
+use store::records;
 use testkit::{AppBuilder, Dialect, TestApp};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
@@ -165,12 +165,7 @@ impl Acme {
         let (table, connection) = inspect::table_of(&self.app, "acme", "acme-things", "mine").await;
         let record = table.reader.read(record).unwrap();
         let written = self.app.store().write(move |c| {
-            let rows = Rows {
-                table: &table.sql,
-                model: &table.model,
-                connection,
-                now,
-            };
+            let rows = table.rows(connection, now);
             records::put(c, &rows, &[record])
         });
         written.await.unwrap();
@@ -182,12 +177,7 @@ impl Acme {
         let keys: Vec<_> = keys.iter().map(|&key| key.to_owned()).collect();
         let now = self.app.clock().now();
         let marked = self.app.store().write(move |c| {
-            let rows = Rows {
-                table: &table.sql,
-                model: &table.model,
-                connection,
-                now,
-            };
+            let rows = table.rows(connection, now);
             records::remove(c, &rows, &keys)
         });
         marked.await.unwrap();

@@ -98,7 +98,7 @@ pub(crate) async fn rows_of(
     };
     let rows = app
         .store()
-        .read(move |c| records::changes(c, &table.sql, &table.model, connection, &query));
+        .read(move |c| records::changes(c, &table.sql, connection, &query));
     let rows = rows.await.unwrap();
     rows.into_iter()
         .map(|row| (row.position.key.clone(), row))

@@ -89,7 +89,8 @@ impl Template {
             connection_config: self.row.connection_config.clone(),
             change: ConnectionChange::default(),
         };
-        let (row, _) = connections::put(c, &new, self.now)?;
+        connections::insert(c, &new, self.now)?;
+        let row = connections::find(c, new.environment, &new.integration, &new.name)?;
         let sealed = self.ring.seal(&seal_context(&row), &self.plain);
         credentials::put(c, row.id, &sealed.to_string(), sealed.key_id().as_str(), self.now)?;
         let sync = NewSync {

@@ -48,7 +48,7 @@ pub async fn delete(gateway: &Gateway, caller: Option<&Caller>, name: &str) -> R
     // Counted and deleted in one transaction, so that no request connects in between.
     let left = gateway.store.write(move |c| {
         environments::lock(c, row.id)?;
-        let left = connections::count(c, row.id)?;
+        let left = connections::count(c, row.id, None)?;
         if left == 0 {
             environments::delete(c, row.id)?;
         }

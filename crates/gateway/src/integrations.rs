@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use store::StoreError;
 use store::connections;
-use store::integrations::{self, IntegrationChange, NewIntegration};
+use store::integrations::{self, IntegrationChange};
 use utoipa::ToSchema;
 use vault::VaultError;
 
@@ -133,20 +133,19 @@ pub async fn create(
         return Err(GatewayError::InvalidBody(errors));
     };
     let (secret, public) = split(config, Some(provider), &Config::new());
-    let new = NewIntegration {
+    let settings = IntegrationChange {
+        key: None,
         display_name: request.display_name,
-        forward_webhooks: request.forward_webhooks.unwrap_or(true),
-        config: public,
-        custom: request.custom.unwrap_or_default(),
-        ..NewIntegration::plain(caller.environment, key.clone(), provider.name.clone())
+        forward_webhooks: request.forward_webhooks,
+        config: Some(public),
+        custom: request.custom,
     };
+    let (environment, new, provider) = (caller.environment, key.clone(), provider.name.clone());
     let (sealer, now) = (gateway.keys.sealer().await, gateway.clock.now());
     let made = gateway.store.write_durably(move |c| {
-        let made = integrations::ensure(c, &new, now)?;
-        if made
-            && !secret.is_empty()
-            && let Some(row) = integrations::find(c, new.environment, &new.key)?
-        {
+        let made = integrations::ensure(c, environment, &new, &provider, now)?;
+        if made && let Some(row) = integrations::find(c, environment, &new)? {
+            integrations::change(c, row.id, &settings, now)?;
             sealer.store_config(c, &row, &secret, now)?;
         }
         Ok(made)
@@ -195,7 +194,7 @@ async fn update_once(
     let key = new_key.clone().unwrap_or_else(|| old.clone());
     let changed = gateway.store.write_durably(refusable(move |c| {
         let row = integrations::lock(c, environment, &old)?.ok_or(StoreError::NotFound { what: "integration" })?;
-        let count = integrations::connections(c, environment, &old)?;
+        let count = connections::count(c, environment, Some(&old))?;
         if count > 0 && new_key.is_some() {
             let message = format!(
                 "cannot be changed while the integration has connections, and it has {count}: make another integration"
@@ -223,7 +222,7 @@ async fn update_once(
             config,
             custom: request.custom,
         };
-        Ok(integrations::change(c, environment, &old, &change, now)?)
+        Ok(integrations::change(c, row.id, &change, now)?)
     }));
     let changed = changed.await;
     // Its configuration is part of opened targets.
@@ -264,10 +263,10 @@ async fn delete_if_unused(
 ) -> Result<bool> {
     let key = key.clone();
     let deleted = gateway.store.write(move |c| {
-        integrations::lock(c, environment, &key)?;
-        let unused = integrations::connections(c, environment, &key)? == 0;
-        if unused {
-            integrations::delete(c, environment, &key)?;
+        let row = integrations::lock(c, environment, &key)?;
+        let unused = connections::count(c, environment, Some(&key))? == 0;
+        if unused && let Some(row) = row {
+            integrations::delete(c, row.id)?;
         }
         Ok(unused)
     });

@@ -41,10 +41,10 @@ pub async fn authenticate(gateway: &Gateway, token: &str) -> Result<Arc<ConnectS
 
 /// Ends a session before its time.
 pub async fn end(gateway: &Gateway, session: &ConnectSession) -> Result<()> {
-    let (environment, id) = (session.environment, session.id);
+    let (environment, hash) = (session.environment, session.token_hash.clone());
     let deleted = gateway
         .store
-        .write(move |c| connect_sessions::delete(c, environment, id));
+        .write(move |c| connect_sessions::delete(c, environment, &hash));
     Ok(deleted.await?)
 }
 
@@ -122,7 +122,7 @@ async fn connect_with(
             end_user: session.end_user.clone(),
             webhook_url_override: session.webhook_url_override.clone().map(Some),
         },
-        authority: Authority::Session(session.id),
+        authority: Authority::Session(session.token_hash.clone()),
     };
     credentials::save(gateway, pending).await
 }

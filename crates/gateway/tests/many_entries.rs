@@ -8,7 +8,7 @@
 
 use serde_json::{Value as Json, json};
 use store::environments;
-use store::integrations::{self, NewIntegration};
+use store::integrations::{self, IntegrationChange};
 use testkit::{AppBuilder, Dialect, Reply, TestApp, TestContext, on_both_databases};
 use upstream::{HeaderValue, Method, Request as Call};
 use wiremock::matchers::{any, path_regex};
@@ -364,11 +364,22 @@ async fn configuration_of_the_file_and_the_integration_fills_placeholders(setup:
     let now = setup.app.clock().now();
     let made = setup.app.store().write(move |c| {
         let environment = environments::by_name(c, &"dev".parse().unwrap())?.id;
-        let mut new = NewIntegration::plain(environment, "mine".parse().unwrap(), "generic".parse().unwrap());
-        new.config = own.map(|(name, value)| (name.to_owned(), value)).into();
-        integrations::ensure(c, &new, now)
+        let key = "mine".parse().unwrap();
+        assert!(integrations::ensure(
+            c,
+            environment,
+            &key,
+            &"generic".parse().unwrap(),
+            now
+        )?);
+        let row = integrations::find(c, environment, &key)?.unwrap();
+        let change = IntegrationChange {
+            config: Some(own.map(|(name, value)| (name.to_owned(), value)).into()),
+            ..IntegrationChange::default()
+        };
+        integrations::change(c, row.id, &change, now)
     });
-    assert!(made.await.unwrap());
+    made.await.unwrap();
     let sent = setup.verified("mine", json!({ "apiKey": "k" })).await;
     assert_eq!((sent.url.path(), sent.url.query()), ("/mine/me", Some("token=k")));
     assert_eq!(header(&sent, "x-placed"), None);

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use domain::{ActionId, ActionJob, ActionName, ActionStatus, ConnectionId, EnvironmentId, Timestamp};
 use serde_json::{Map, Value as Json};
 
-use crate::column::{Row, row, to_json};
+use crate::column::{row, to_json};
 use crate::dialect::{Bind, on_db};
 use crate::lease::{self, Lease};
 use crate::schema::{actions, connections};
@@ -85,10 +85,10 @@ pub fn insert(c: &mut DbConn, new: &NewAction, now: Timestamp) -> Result<(Action
         .values(values)
         .on_conflict_do_nothing()
         .execute(c))?;
-    let all = actions::table.select(Row::<ActionJob>::as_select());
+    let all = actions::table.select(ActionJob::as_select());
     let row = if stored == 1 {
         all.filter(actions::id.eq(new.id.to_string()))
-            .first::<Row<ActionJob>>(c)
+            .get_result::<ActionJob>(c)
     } else {
         all.filter(
             actions::connection_id
@@ -96,12 +96,9 @@ pub fn insert(c: &mut DbConn, new: &NewAction, now: Timestamp) -> Result<(Action
                 .and(actions::name.eq(new.name.as_str()))
                 .and(actions::idempotency_key.eq(key)),
         )
-        .first(c)
+        .get_result(c)
     };
-    Ok((
-        row.map_err(StoreError::about("action"))?.into_inner(),
-        stored == 1,
-    ))
+    Ok((row.map_err(StoreError::about("action"))?, stored == 1))
 }
 
 /// Leases up to `limit` actions that are due at `now` to `holder` until `until`. Connections take turns, and none has more than
@@ -122,9 +119,8 @@ pub fn claim(
     Ok(actions::table
         .filter(actions::number.eq_any(&numbers))
         .order((actions::due_at, actions::number))
-        .select(Row::<ActionJob>::as_select())
-        .load(c)
-        .map(Row::all)?)
+        .select(ActionJob::as_select())
+        .load(c)?)
 }
 
 /// Records that the request is being sent, after `attempts` earlier ones. Returns false, and the caller must not send it, if the lease is
@@ -186,9 +182,8 @@ pub fn find(c: &mut DbConn, environment: EnvironmentId, id: ActionId) -> Result<
                 .eq(id.to_string())
                 .and(connections::environment_id.eq(environment.raw())),
         )
-        .select(Row::<ActionJob>::as_select())
-        .first(c)
-        .map(Row::into_inner)
+        .select(ActionJob::as_select())
+        .get_result(c)
         .map_err(StoreError::about("action"))
 }
 
@@ -200,7 +195,7 @@ pub fn prune(c: &mut DbConn, before: Timestamp, now: Timestamp) -> Result<u64, S
     let newest_aged: Option<i64> = actions::table
         .filter(aged())
         .select(diesel::dsl::max(actions::number))
-        .first(c)?;
+        .get_result(c)?;
     let misdated = actions::finished_at
         .gt(now.plus(Timestamp::CLOCK_SKEW).as_micros())
         .and(actions::number.lt(newest_aged.unwrap_or_default()));

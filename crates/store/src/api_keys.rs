@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use domain::{ApiKey, ApiKeyId, EnvironmentId, Timestamp};
 
-use crate::column::{Row, row, to_json};
+use crate::column::{row, to_json};
 use crate::dialect::{Bind, lock_rows};
 use crate::schema::{api_keys, environments};
 use crate::{DbConn, StoreError};
@@ -59,22 +59,15 @@ pub fn by_hash_even_revoked(c: &mut DbConn, hash: &str) -> Result<Option<ApiKey>
     Ok(api_keys::table
         .inner_join(environments::table)
         .filter(api_keys::hash.eq(hash))
-        .select(Row::<ApiKey>::as_select())
+        .select(ApiKey::as_select())
         .get_result(c)
-        .map(Row::into_inner)
         .optional()?)
 }
 
 /// Locks the key against being revoked until the transaction ends. Returns false if it is revoked or deleted.
 pub fn keep(c: &mut DbConn, id: ApiKeyId) -> Result<bool, StoreError> {
-    let binds = vec![Bind::text(id.to_string())];
-    lock_rows(
-        c,
-        "api_keys",
-        "id = ? AND revoked_at IS NULL",
-        binds,
-        " FOR SHARE",
-    )
+    let (valid, id) = ("id = ? AND revoked_at IS NULL", Bind::text(id.to_string()));
+    lock_rows(c, "api_keys", valid, vec![id], " FOR SHARE")
 }
 
 /// Sets when the key was last used.
@@ -91,9 +84,8 @@ pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<ApiKey>, S
         .inner_join(environments::table)
         .filter(api_keys::environment_id.eq(environment.raw()))
         .order((api_keys::created_at.desc(), api_keys::id.desc()))
-        .select(Row::<ApiKey>::as_select())
-        .load(c)
-        .map(Row::all)?)
+        .select(ApiKey::as_select())
+        .load(c)?)
 }
 
 /// Revokes a key of the environment. A key that is revoked already keeps its time.

@@ -15,7 +15,8 @@ use serde_json::{Map, Value as Json};
 use crate::error::BoxError;
 
 /// The Rust type that a column of an SQL type is read as.
-pub(crate) trait ReadAs {
+pub trait ReadAs {
+    /// The type.
     type Type;
 }
 
@@ -82,31 +83,11 @@ from_text!(serde_json::from_str =>
     Vec<String>,
 );
 
-/// A value of the domain as diesel loads it. [`row`] says from which columns.
-#[derive(Debug)]
-pub(crate) struct Row<T>(T);
-
-impl<T> Row<T> {
-    /// Returns the value.
-    pub(crate) fn into_inner(self) -> T {
-        self.0
-    }
-
-    /// Returns the values of several rows.
-    pub(crate) fn all(rows: Vec<Self>) -> Vec<T> {
-        rows.into_iter().map(Self::into_inner).collect()
-    }
-
-    pub(crate) const fn new(value: T) -> Self {
-        Self(value)
-    }
-}
-
-/// Lets diesel load a struct as a [`Row`]. Lists the fields that are columns of `table` with the same name, then the others with their
-/// columns.
+/// Lets diesel load a struct, whose crate does not know diesel. Lists the fields that are columns of `table` with the same name, then the
+/// others with their columns.
 macro_rules! row {
     ($name:ident: $table:ident { $($field:ident),* } $(, $other:ident = $from:ident::$column:ident)*) => {
-        impl<DB: diesel::backend::Backend> diesel::Selectable<DB> for $crate::column::Row<$name> {
+        impl diesel::Selectable<$crate::db_conn::MultiBackend> for $name {
             type SelectExpression = ($($table::$field,)* $($from::$column,)*);
 
             fn construct_selection() -> Self::SelectExpression {
@@ -114,19 +95,18 @@ macro_rules! row {
             }
         }
 
-        impl<ST, DB: diesel::backend::Backend> diesel::Queryable<ST, DB> for $crate::column::Row<$name>
-        where
-            ($($crate::column::Read<$table::$field>,)* $($crate::column::Read<$from::$column>,)*):
-                diesel::deserialize::FromStaticSqlRow<ST, DB>,
-        {
+        impl diesel::Queryable<
+            diesel::dsl::SqlTypeOf<($($table::$field,)* $($from::$column,)*)>,
+            $crate::db_conn::MultiBackend,
+        > for $name {
             type Row = ($($crate::column::Read<$table::$field>,)* $($crate::column::Read<$from::$column>,)*);
 
             fn build(($($field,)* $($other,)*): Self::Row) -> diesel::deserialize::Result<Self> {
                 use $crate::column::FromColumn;
-                Ok(Self::new($name {
+                Ok($name {
                     $($field: FromColumn::from_column($field)?,)*
                     $($other: FromColumn::from_column($other)?,)*
-                }))
+                })
             }
         }
     };

@@ -6,13 +6,13 @@ use diesel::prelude::*;
 use domain::{ConnectionId, EnvironmentId, IntegrationKey, Timestamp};
 use serde_json::{Map, Value as Json};
 
-use crate::column::{Row, row, to_json};
+use crate::column::{row, to_json};
 use crate::schema::connect_sessions;
 use crate::{DbConn, StoreError};
 
-/// A session to store.
-#[derive(Debug, Clone)]
-pub struct NewConnectSession {
+/// A session, known by the hash of its token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectSession {
     /// The environment of the connections.
     pub environment: EnvironmentId,
     /// The hash of its token, unique.
@@ -37,31 +37,6 @@ pub struct NewConnectSession {
     pub expires_at: Timestamp,
 }
 
-/// A stored session.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ConnectSession {
-    /// Its row number.
-    pub id: i64,
-    /// The environment of the connections.
-    pub environment: EnvironmentId,
-    /// The connection whose credentials it may replace.
-    pub connection: Option<ConnectionId>,
-    /// The app's user of the connections.
-    pub end_user: Option<Json>,
-    /// The tags of the connections.
-    pub tags: BTreeMap<String, String>,
-    /// The integrations that it allows; `None` for all.
-    pub allowed_integrations: Option<Vec<IntegrationKey>>,
-    /// The settings of connections, by integration.
-    pub defaults: Map<String, Json>,
-    /// What the connect page shows instead of its usual content, by integration.
-    pub overrides: Map<String, Json>,
-    /// The URL that receives the events of the connections.
-    pub webhook_url_override: Option<String>,
-    /// When it expires.
-    pub expires_at: Timestamp,
-}
-
 impl ConnectSession {
     /// Returns whether the integration of that key may be connected.
     pub fn allows(&self, key: &IntegrationKey) -> bool {
@@ -70,10 +45,13 @@ impl ConnectSession {
     }
 }
 
-row!(ConnectSession: connect_sessions { id, end_user, tags, allowed_integrations, defaults, overrides, webhook_url_override, expires_at }, environment = connect_sessions::environment_id, connection = connect_sessions::connection_id);
+row!(ConnectSession: connect_sessions {
+    token_hash, end_user, tags, allowed_integrations, defaults, overrides, webhook_url_override,
+    created_at, expires_at
+}, environment = connect_sessions::environment_id, connection = connect_sessions::connection_id);
 
 /// Stores a session, and deletes those of any environment that had expired when it was created.
-pub fn insert(c: &mut DbConn, new: &NewConnectSession) -> Result<(), StoreError> {
+pub fn insert(c: &mut DbConn, new: &ConnectSession) -> Result<(), StoreError> {
     let ended = connect_sessions::table.filter(connect_sessions::expires_at.le(new.created_at.as_micros()));
     diesel::delete(ended).execute(c)?;
     let allowed = new.allowed_integrations.as_ref().map(to_json).transpose()?;
@@ -99,14 +77,17 @@ pub fn insert(c: &mut DbConn, new: &NewConnectSession) -> Result<(), StoreError>
 
 /// Returns the session whose token has that hash, unless it has expired by `now`, or was created by a clock that was ahead: that one would
 /// last too long.
-pub fn by_hash(c: &mut DbConn, hash: &str, now: Timestamp) -> Result<Option<ConnectSession>, StoreError> {
+pub fn by_hash(
+    c: &mut DbConn,
+    token_hash: &str,
+    now: Timestamp,
+) -> Result<Option<ConnectSession>, StoreError> {
     Ok(connect_sessions::table
-        .filter(connect_sessions::token_hash.eq(hash))
+        .filter(connect_sessions::token_hash.eq(token_hash))
         .filter(connect_sessions::expires_at.gt(now.as_micros()))
         .filter(connect_sessions::created_at.le(now.plus(Timestamp::CLOCK_SKEW).as_micros()))
-        .select(Row::<ConnectSession>::as_select())
-        .first(c)
-        .map(Row::into_inner)
+        .select(ConnectSession::as_select())
+        .get_result(c)
         .optional()?)
 }
 
@@ -124,24 +105,24 @@ pub struct Attempts {
 row!(Attempts: connect_sessions { connections, failures, retry_at });
 
 /// Returns the session's attempts, locked until the transaction ends. `None` if the session has expired by `now`.
-pub fn lock_attempts(c: &mut DbConn, id: i64, now: Timestamp) -> Result<Option<Attempts>, StoreError> {
-    let row = connect_sessions::table
-        .filter(connect_sessions::id.eq(id))
+pub fn lock_attempts(
+    c: &mut DbConn,
+    token_hash: &str,
+    now: Timestamp,
+) -> Result<Option<Attempts>, StoreError> {
+    let session = connect_sessions::table
+        .filter(connect_sessions::token_hash.eq(token_hash))
         .filter(connect_sessions::expires_at.gt(now.as_micros()));
     // An update that changes nothing locks the row on either database.
-    diesel::update(row)
+    diesel::update(session)
         .set(connect_sessions::failures.eq(connect_sessions::failures))
         .execute(c)?;
-    Ok(row
-        .select(Row::<Attempts>::as_select())
-        .first(c)
-        .map(Row::into_inner)
-        .optional()?)
+    Ok(session.select(Attempts::as_select()).get_result(c).optional()?)
 }
 
 /// Sets the session's attempts.
-pub fn set_attempts(c: &mut DbConn, id: i64, attempts: &Attempts) -> Result<(), StoreError> {
-    diesel::update(connect_sessions::table.find(id))
+pub fn set_attempts(c: &mut DbConn, token_hash: &str, attempts: &Attempts) -> Result<(), StoreError> {
+    diesel::update(connect_sessions::table.filter(connect_sessions::token_hash.eq(token_hash)))
         .set((
             connect_sessions::connections.eq(attempts.connections),
             connect_sessions::failures.eq(attempts.failures),
@@ -152,10 +133,10 @@ pub fn set_attempts(c: &mut DbConn, id: i64, attempts: &Attempts) -> Result<(), 
 }
 
 /// Deletes the session.
-pub fn delete(c: &mut DbConn, environment: EnvironmentId, id: i64) -> Result<(), StoreError> {
-    let row = connect_sessions::table
+pub fn delete(c: &mut DbConn, environment: EnvironmentId, token_hash: &str) -> Result<(), StoreError> {
+    let session = connect_sessions::table
         .filter(connect_sessions::environment_id.eq(environment.raw()))
-        .filter(connect_sessions::id.eq(id));
-    diesel::delete(row).execute(c)?;
+        .filter(connect_sessions::token_hash.eq(token_hash));
+    diesel::delete(session).execute(c)?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use domain::{
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use crate::column::{Row, row, to_json};
+use crate::column::{row, to_json};
 use crate::dialect::{json_field, on_db, tag_is};
 use crate::schema::{connections, integrations};
 use crate::{DbConn, StoreError};
@@ -49,18 +49,6 @@ pub struct ConnectionChange {
     pub end_user: Option<Json>,
     /// The URL that receives its events; the inner `None` for the environment's.
     pub webhook_url_override: Option<Option<String>>,
-}
-
-/// Creates a connection, or replaces the one of the same environment, integration and name. Returns whether it was created.
-///
-/// For callers that need not look at the existing one; the others use [`insert`] and [`replace`].
-pub fn put(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(Connection, bool), StoreError> {
-    let created = insert(c, new, now)?;
-    let row = find(c, new.environment, &new.integration, &new.name)?;
-    if !created {
-        replace(c, row.id, new, now)?;
-    }
-    Ok((find(c, new.environment, &new.integration, &new.name)?, created))
 }
 
 /// Creates a connection unless there is one of the same environment, integration and name. Returns whether it was created.
@@ -157,9 +145,8 @@ pub fn find(
         .filter(connections::environment_id.eq(environment.raw()))
         .filter(connections::integration.eq(integration.as_str()))
         .filter(connections::name.eq(name.as_str()))
-        .select(Row::<Connection>::as_select())
+        .select(Connection::as_select())
         .get_result(c)
-        .map(Row::into_inner)
         .map_err(StoreError::about("connection"))
 }
 
@@ -173,27 +160,22 @@ pub fn find_with_integration(
     let of_connection = integrations::environment_id
         .eq(connections::environment_id)
         .and(integrations::key.eq(connections::integration));
-    let found: Option<(Row<Connection>, Option<Row<StoredIntegration>>)> = connections::table
+    Ok(connections::table
         .left_join(integrations::table.on(of_connection))
         .filter(connections::environment_id.eq(environment.raw()))
         .filter(connections::integration.eq(integration.as_str()))
         .filter(connections::name.eq(name.as_str()))
-        .select((
-            Row::<Connection>::as_select(),
-            Option::<Row<StoredIntegration>>::as_select(),
-        ))
+        .select((Connection::as_select(), Option::<StoredIntegration>::as_select()))
         .get_result(c)
-        .optional()?;
-    Ok(found.map(|(connection, integration)| (connection.into_inner(), integration.map(Row::into_inner))))
+        .optional()?)
 }
 
 /// Returns the connection with that row number, of any environment.
 pub fn get_any_environment(c: &mut DbConn, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
     Ok(connections::table
         .find(id.raw())
-        .select(Row::<Connection>::as_select())
+        .select(Connection::as_select())
         .get_result(c)
-        .map(Row::into_inner)
         .optional()?)
 }
 
@@ -251,17 +233,23 @@ pub fn list(
         .order(connections::id.desc())
         .limit(filter.limit)
         .offset(filter.page.saturating_mul(filter.limit))
-        .select(Row::<Connection>::as_select())
-        .load(c)
-        .map(Row::all)?)
+        .select(Connection::as_select())
+        .load(c)?)
 }
 
-/// Returns how many connections the environment has.
-pub fn count(c: &mut DbConn, environment: EnvironmentId) -> Result<i64, StoreError> {
-    Ok(connections::table
+/// Returns how many connections the environment has, or one of its integrations.
+pub fn count(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    integration: Option<&IntegrationKey>,
+) -> Result<i64, StoreError> {
+    let mut query = connections::table
         .filter(connections::environment_id.eq(environment.raw()))
-        .count()
-        .get_result(c)?)
+        .into_boxed();
+    if let Some(key) = integration {
+        query = query.filter(connections::integration.eq(key.as_str()));
+    }
+    Ok(query.count().get_result(c)?)
 }
 
 /// Sets or clears the connection's problem.
@@ -304,9 +292,8 @@ pub fn of_provider_any_environment(
         .filter(connections::id.gt(after.raw()))
         .order(connections::id)
         .limit(limit)
-        .select(Row::<Connection>::as_select())
-        .load(c)
-        .map(Row::all)?)
+        .select(Connection::as_select())
+        .load(c)?)
 }
 
 /// Sets when the connection's credentials were last handed out.

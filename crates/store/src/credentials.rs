@@ -6,7 +6,7 @@
 use diesel::prelude::*;
 use domain::{ConnectionId, EnvironmentId, Problem, Timestamp};
 
-use crate::column::{Row, row, to_json};
+use crate::column::{row, to_json};
 use crate::dialect::{Bind, lock_rows, on_db};
 use crate::schema::{connections, credentials};
 use crate::{DbConn, StoreError};
@@ -61,13 +61,8 @@ pub fn get(c: &mut DbConn, connection: ConnectionId) -> Result<String, StoreErro
 /// Locks the connection's credentials against being deleted until the transaction ends. Returns false if there are none, which means that
 /// the connection is being deleted.
 pub fn lock(c: &mut DbConn, connection: ConnectionId) -> Result<bool, StoreError> {
-    lock_rows(
-        c,
-        "credentials",
-        "connection_id = ?",
-        vec![Bind::integer(connection.raw())],
-        " FOR KEY SHARE",
-    )
+    let id = vec![Bind::integer(connection.raw())];
+    lock_rows(c, "credentials", "connection_id = ?", id, " FOR KEY SHARE")
 }
 
 /// Deletes the connection's credentials.
@@ -91,9 +86,8 @@ pub fn not_sealed_with(
         )
         .order(credentials::connection_id)
         .limit(limit)
-        .select(Row::<SealedCredentials>::as_select())
-        .load(c)
-        .map(Row::all)?)
+        .select(SealedCredentials::as_select())
+        .load(c)?)
 }
 
 /// Gives up what these keys sealed, in any environment, and sets the problem of its connections. Returns how many those are.

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use domain::{Environment, EnvironmentId, EnvironmentName, Timestamp};
 
-use crate::column::{Row, row};
+use crate::column::row;
 use crate::dialect::{Bind, lock_rows, on_db};
 use crate::schema::environments;
 use crate::{DbConn, StoreError};
@@ -41,33 +41,22 @@ pub fn delete(c: &mut DbConn, id: EnvironmentId) -> Result<(), StoreError> {
 
 /// Prevents the deletion of the environment until the transaction ends. Returns false if it does not exist.
 pub fn keep(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
-    lock_rows(
-        c,
-        "environments",
-        "id = ?",
-        vec![Bind::integer(id.raw())],
-        " FOR KEY SHARE",
-    )
+    let id = vec![Bind::integer(id.raw())];
+    lock_rows(c, "environments", "id = ?", id, " FOR KEY SHARE")
 }
 
 /// Waits for transactions that [`keep`] the environment, and blocks new ones until this one ends. Returns false if it does not exist.
 pub fn lock(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
-    lock_rows(
-        c,
-        "environments",
-        "id = ?",
-        vec![Bind::integer(id.raw())],
-        " FOR UPDATE",
-    )
+    let id = vec![Bind::integer(id.raw())];
+    lock_rows(c, "environments", "id = ?", id, " FOR UPDATE")
 }
 
 /// Returns the environment of that name.
 pub fn by_name(c: &mut DbConn, name: &EnvironmentName) -> Result<Environment, StoreError> {
     environments::table
         .filter(environments::name.eq(name.as_str()))
-        .select(Row::<Environment>::as_select())
-        .first(c)
-        .map(Row::into_inner)
+        .select(Environment::as_select())
+        .get_result(c)
         .map_err(StoreError::about("environment"))
 }
 
@@ -75,7 +64,6 @@ pub fn by_name(c: &mut DbConn, name: &EnvironmentName) -> Result<Environment, St
 pub fn list(c: &mut DbConn) -> Result<Vec<Environment>, StoreError> {
     Ok(environments::table
         .order(environments::name)
-        .select(Row::<Environment>::as_select())
-        .load(c)
-        .map(Row::all)?)
+        .select(Environment::as_select())
+        .load(c)?)
 }

@@ -6,7 +6,6 @@
 use diesel::prelude::*;
 use domain::{IntegrationId, IntegrationKey, StoredIntegration};
 
-use crate::column::Row;
 pub use crate::credentials::GIVEN_UP;
 use crate::schema::integrations;
 use crate::{DbConn, StoreError};
@@ -40,9 +39,8 @@ pub fn not_sealed_with(
         )
         .order(integrations::id)
         .limit(limit)
-        .select(Row::<StoredIntegration>::as_select())
-        .load(c)
-        .map(Row::all)?)
+        .select(StoredIntegration::as_select())
+        .load(c)?)
 }
 
 /// Returns how many integrations of any environment have fields that each key sealed, by key id.
@@ -62,11 +60,10 @@ pub fn count_by_key_any_environment(c: &mut DbConn) -> Result<Vec<(String, i64)>
 /// Gives up what these encryption keys sealed, in any environment. Returns the integrations' keys.
 pub fn give_up(c: &mut DbConn, key_ids: &[String]) -> Result<Vec<IntegrationKey>, StoreError> {
     let lost = || integrations::table.filter(integrations::config_key_id.eq_any(key_ids));
-    let rows = lost()
+    let rows: Vec<StoredIntegration> = lost()
         .order(integrations::id)
-        .select(Row::<StoredIntegration>::as_select())
-        .load(c)
-        .map(Row::all)?;
+        .select(StoredIntegration::as_select())
+        .load(c)?;
     let given_up = (
         integrations::sealed_config.eq(GIVEN_UP),
         integrations::config_key_id.eq(GIVEN_UP),

@@ -5,49 +5,15 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 use domain::{EnvironmentId, IntegrationId, IntegrationKey, ProviderName, StoredIntegration, Timestamp};
 
-use crate::column::{Row, row, to_json};
+use crate::column::{row, to_json};
 use crate::dialect::{Bind, lock_rows, on_db};
-use crate::schema::{connections, integrations};
+use crate::schema::integrations;
 use crate::{DbConn, StoreError};
 
 row!(StoredIntegration: integrations {
     id, key, provider, display_name, forward_webhooks, config, sealed_config, custom, created_at,
     updated_at
 }, environment = integrations::environment_id);
-
-/// An integration to create.
-#[derive(Debug, Clone)]
-pub struct NewIntegration {
-    /// Its environment.
-    pub environment: EnvironmentId,
-    /// The app's name for it.
-    pub key: IntegrationKey,
-    /// The provider.
-    pub provider: ProviderName,
-    /// The name for people.
-    pub display_name: Option<String>,
-    /// Whether the provider's events are forwarded to the app.
-    pub forward_webhooks: bool,
-    /// The values for `${integrationConfig.…}`, without the secret ones.
-    pub config: BTreeMap<String, String>,
-    /// The app's own values.
-    pub custom: BTreeMap<String, String>,
-}
-
-impl NewIntegration {
-    /// Returns an integration with default settings.
-    pub fn plain(environment: EnvironmentId, key: IntegrationKey, provider: ProviderName) -> Self {
-        Self {
-            environment,
-            key,
-            provider,
-            display_name: None,
-            forward_webhooks: true,
-            config: BTreeMap::new(),
-            custom: BTreeMap::new(),
-        }
-    }
-}
 
 /// A change of an integration; `None` keeps a field.
 #[derive(Debug, Clone, Default)]
@@ -64,23 +30,28 @@ pub struct IntegrationChange {
     pub custom: Option<BTreeMap<String, String>>,
 }
 
-/// Creates the integration unless the environment has one of that key. Returns whether it was created.
-pub fn ensure(c: &mut DbConn, new: &NewIntegration, now: Timestamp) -> Result<bool, StoreError> {
-    let made = on_db!(c, c => diesel::insert_into(integrations::table)
+/// Creates the integration, with default settings, unless the environment has one of that key. Returns whether it was created.
+pub fn ensure(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    key: &IntegrationKey,
+    provider: &ProviderName,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let created = on_db!(c, c => diesel::insert_into(integrations::table)
         .values((
-            integrations::environment_id.eq(new.environment.raw()),
-            integrations::key.eq(new.key.as_str()),
-            integrations::provider.eq(new.provider.as_str()),
-            integrations::display_name.eq(new.display_name.as_deref()),
-            integrations::forward_webhooks.eq(new.forward_webhooks),
-            integrations::config.eq(to_json(&new.config)?),
-            integrations::custom.eq(to_json(&new.custom)?),
+            integrations::environment_id.eq(environment.raw()),
+            integrations::key.eq(key.as_str()),
+            integrations::provider.eq(provider.as_str()),
+            integrations::forward_webhooks.eq(true),
+            integrations::config.eq("{}"),
+            integrations::custom.eq("{}"),
             integrations::created_at.eq(now.as_micros()),
             integrations::updated_at.eq(now.as_micros()),
         ))
         .on_conflict_do_nothing()
         .execute(c))?;
-    Ok(made == 1)
+    Ok(created == 1)
 }
 
 /// Returns the environment's integration of that key.
@@ -92,9 +63,8 @@ pub fn find(
     Ok(integrations::table
         .filter(integrations::environment_id.eq(environment.raw()))
         .filter(integrations::key.eq(key.as_str()))
-        .select(Row::<StoredIntegration>::as_select())
+        .select(StoredIntegration::as_select())
         .get_result(c)
-        .map(Row::into_inner)
         .optional()?)
 }
 
@@ -135,9 +105,8 @@ pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<StoredInte
     Ok(integrations::table
         .filter(integrations::environment_id.eq(environment.raw()))
         .order(integrations::id)
-        .select(Row::<StoredIntegration>::as_select())
-        .load(c)
-        .map(Row::all)?)
+        .select(StoredIntegration::as_select())
+        .load(c)?)
 }
 
 /// Returns up to `limit` integrations of a provider, of any environment, with row numbers above `after`, in their order.
@@ -152,16 +121,14 @@ pub fn of_provider_any_environment(
         .filter(integrations::id.gt(after.raw()))
         .order(integrations::id)
         .limit(limit)
-        .select(Row::<StoredIntegration>::as_select())
-        .load(c)
-        .map(Row::all)?)
+        .select(StoredIntegration::as_select())
+        .load(c)?)
 }
 
-/// Changes the integration with this key.
+/// Changes the integration.
 pub fn change(
     c: &mut DbConn,
-    environment: EnvironmentId,
-    key: &IntegrationKey,
+    id: IntegrationId,
     change: &IntegrationChange,
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -179,36 +146,15 @@ pub fn change(
         json(&change.config)?.map(|config| integrations::config.eq(config)),
         json(&change.custom)?.map(|custom| integrations::custom.eq(custom)),
     );
-    let row = integrations::table
-        .filter(integrations::environment_id.eq(environment.raw()))
-        .filter(integrations::key.eq(key.as_str()));
-    let changed = diesel::update(row)
+    diesel::update(integrations::table.find(id.raw()))
         .set(set)
         .execute(c)
         .map_err(StoreError::about("integration"))?;
-    if changed == 0 {
-        return Err(StoreError::NotFound { what: "integration" });
-    }
     Ok(())
 }
 
-/// Deletes the integration. Delete its connections before. Returns whether there was one.
-pub fn delete(c: &mut DbConn, environment: EnvironmentId, key: &IntegrationKey) -> Result<bool, StoreError> {
-    let row = integrations::table
-        .filter(integrations::environment_id.eq(environment.raw()))
-        .filter(integrations::key.eq(key.as_str()));
-    Ok(diesel::delete(row).execute(c)? == 1)
-}
-
-/// Returns how many connections the integration has.
-pub fn connections(
-    c: &mut DbConn,
-    environment: EnvironmentId,
-    key: &IntegrationKey,
-) -> Result<i64, StoreError> {
-    Ok(connections::table
-        .filter(connections::environment_id.eq(environment.raw()))
-        .filter(connections::integration.eq(key.as_str()))
-        .count()
-        .get_result(c)?)
+/// Deletes the integration. Delete its connections before.
+pub fn delete(c: &mut DbConn, id: IntegrationId) -> Result<(), StoreError> {
+    diesel::delete(integrations::table.find(id.raw())).execute(c)?;
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use domain::{EnvironmentId, Run, RunFilter, RunId, RunStatus, Sync, SyncId, Timestamp, Trigger};
 
-use crate::column::{Row, row};
+use crate::column::row;
 use crate::dialect::{Bind, Statement, on_db};
 use crate::run_notes::active;
 pub use crate::run_notes::{Ending, RunNotes, note};
@@ -35,9 +35,8 @@ pub fn enqueue(
         .execute(c))?;
     let row = runs::table
         .filter(runs::sync_id.eq(sync.raw()).and(runs::status.eq_any(active())))
-        .select(Row::<Run>::as_select())
-        .first(c)
-        .map(Row::into_inner)
+        .select(Run::as_select())
+        .get_result(c)
         .map_err(StoreError::about("sync"))?;
     Ok((row, created == 0))
 }
@@ -51,9 +50,8 @@ pub fn find(c: &mut DbConn, environment: EnvironmentId, id: RunId) -> Result<(Ru
                 .eq(id.to_string())
                 .and(connections::environment_id.eq(environment.raw())),
         )
-        .select((Row::<Run>::as_select(), Row::<Sync>::as_select()))
-        .first(c)
-        .map(both)
+        .select((Run::as_select(), Sync::as_select()))
+        .get_result(c)
         .map_err(StoreError::about("run"))
 }
 
@@ -87,19 +85,14 @@ pub fn list(
             .filter(connections::environment_id.eq(environment.raw()))
             .filter(runs::id.eq(before.to_string()))
             .select(runs::number)
-            .first::<i64>(c);
+            .get_result::<i64>(c);
         query = query.filter(runs::number.lt(number.map_err(StoreError::about("run"))?));
     }
-    let found = query
+    Ok(query
         .order(runs::number.desc())
         .limit(filter.limit)
-        .select((Row::<Run>::as_select(), Row::<Sync>::as_select()))
-        .load(c)?;
-    Ok(found.into_iter().map(both).collect())
-}
-
-fn both((run, sync): (Row<Run>, Row<Sync>)) -> (Run, Sync) {
-    (run.into_inner(), sync.into_inner())
+        .select((Run::as_select(), Sync::as_select()))
+        .load(c)?)
 }
 
 /// Returns the sync's newest run.
@@ -107,9 +100,8 @@ pub fn latest(c: &mut DbConn, sync: SyncId) -> Result<Option<Run>, StoreError> {
     Ok(runs::table
         .filter(runs::sync_id.eq(sync.raw()))
         .order(runs::number.desc())
-        .select(Row::<Run>::as_select())
+        .select(Run::as_select())
         .first(c)
-        .map(Row::into_inner)
         .optional()?)
 }
 
@@ -118,9 +110,8 @@ pub fn latest_finished(c: &mut DbConn, sync: SyncId) -> Result<Option<Run>, Stor
     Ok(runs::table
         .filter(runs::sync_id.eq(sync.raw()).and(runs::status.ne_all(active())))
         .order(runs::number.desc())
-        .select(Row::<Run>::as_select())
+        .select(Run::as_select())
         .first(c)
-        .map(Row::into_inner)
         .optional()?)
 }
 

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use domain::{Connection, Run, RunId, RunStatus, Sync, SyncId, Timestamp, Trigger};
 
-use crate::column::{Row, row};
+use crate::column::row;
 use crate::dialect::on_db;
 use crate::schema::{connections, credentials, runs, schedule, syncs};
 use crate::{DbConn, StoreError, lease};
@@ -92,17 +92,17 @@ fn start_runs(c: &mut DbConn, sync_ids: &[i64], now: Timestamp) -> Result<Vec<Cl
             .filter(runs::sync_id.eq(sync))
             .filter(runs::status.eq(RunStatus::Running.as_str()))
             .select((
-                Row::<Run>::as_select(),
-                Row::<Sync>::as_select(),
-                Row::<Connection>::as_select(),
+                Sync::as_select(),
+                Run::as_select(),
+                Connection::as_select(),
                 credentials::sealed.nullable(),
             ))
-            .get_result::<(Row<Run>, Row<Sync>, Row<Connection>, Option<String>)>(c)
+            .get_result(c)
             .optional()?;
-        claimed.extend(running.map(|(run, sync, connection, sealed)| Claimed {
-            sync: sync.into_inner(),
-            run: run.into_inner(),
-            connection: connection.into_inner(),
+        claimed.extend(running.map(|(sync, run, connection, sealed)| Claimed {
+            sync,
+            run,
+            connection,
             sealed,
         }));
     }
@@ -113,8 +113,7 @@ fn start_runs(c: &mut DbConn, sync_ids: &[i64], now: Timestamp) -> Result<Vec<Cl
 pub fn state(c: &mut DbConn, sync: SyncId) -> Result<ScheduleState, StoreError> {
     schedule::table
         .find(sync.raw())
-        .select(Row::<ScheduleState>::as_select())
-        .first(c)
-        .map(Row::into_inner)
+        .select(ScheduleState::as_select())
+        .get_result(c)
         .map_err(StoreError::about("sync"))
 }

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use domain::{Slice, SliceId, SyncId, Timestamp};
 
-use crate::column::{Row, row};
+use crate::column::row;
 use crate::schema::slices;
 use crate::{DbConn, StoreError};
 
@@ -29,9 +29,8 @@ pub fn list(c: &mut DbConn, sync: SyncId) -> Result<Vec<Slice>, StoreError> {
     Ok(slices::table
         .filter(slices::sync_id.eq(sync.raw()))
         .order(slices::id)
-        .select(Row::<Slice>::as_select())
-        .load(c)
-        .map(Row::all)?)
+        .select(Slice::as_select())
+        .load(c)?)
 }
 
 /// Creates slices, and returns them in the same order.

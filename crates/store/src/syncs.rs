@@ -9,7 +9,7 @@ use domain::{
 };
 use serde_json::Value as Json;
 
-use crate::column::{Row, row, to_json};
+use crate::column::{row, to_json};
 use crate::dialect::{Cached, on_db};
 use crate::schema::{connections, schedule, syncs};
 use crate::{DbConn, StoreError, lease};
@@ -83,9 +83,8 @@ pub fn get(
         .filter(syncs::connection_id.eq(connection.raw()))
         .filter(syncs::name.eq(name.as_str()))
         .filter(syncs::variant.eq(variant.as_str()))
-        .select(Row::<Sync>::as_select())
-        .first(c)
-        .map(Row::into_inner)
+        .select(Sync::as_select())
+        .get_result(c)
         .optional()?)
 }
 
@@ -148,9 +147,8 @@ pub fn get_any_environment(c: &mut DbConn, id: SyncId) -> Result<Option<Sync>, S
     Ok(syncs::table
         .inner_join(connections::table)
         .filter(syncs::id.eq(id.raw()))
-        .select(Row::<Sync>::as_select())
-        .first(c)
-        .map(Row::into_inner)
+        .select(Sync::as_select())
+        .get_result(c)
         .optional()?)
 }
 
@@ -173,11 +171,7 @@ pub fn list(
     if let Some(names) = &filter.names {
         query = query.filter(syncs::name.eq_any(names.iter().map(SyncName::as_str)));
     }
-    Ok(query
-        .order(syncs::id)
-        .select(Row::<Sync>::as_select())
-        .load(c)
-        .map(Row::all)?)
+    Ok(query.order(syncs::id).select(Sync::as_select()).load(c)?)
 }
 
 /// Pauses or starts the sync, and sets when it is due (`None`: never) unless it is leased.
@@ -227,20 +221,17 @@ pub fn with_problem(
         return Ok(Vec::new());
     };
     // By a range: there may be more connections than a statement may have parameters.
-    let rows = syncs::table
+    let mut rows: Vec<Sync> = syncs::table
         .inner_join(connections::table)
         .filter(connections::environment_id.eq(environment.raw()))
         .filter(syncs::problem.is_not_null())
         .filter(syncs::connection_id.between(first, last))
         .order(syncs::id)
-        .select(Row::<Sync>::as_select())
-        .load(c)
-        .map(Row::all)?;
+        .select(Sync::as_select())
+        .load(c)?;
     let of: HashSet<ConnectionId> = of.iter().copied().collect();
-    Ok(rows
-        .into_iter()
-        .filter(|row| of.contains(&row.connection))
-        .collect())
+    rows.retain(|row| of.contains(&row.connection));
+    Ok(rows)
 }
 
 /// Sets how often the sync runs; `None` for as the provider's file says. [`StoreError::NotFound`] if the sync was deleted.

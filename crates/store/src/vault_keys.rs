@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 use domain::Timestamp;
 
-use crate::column::{Row, row};
-use crate::dialect::{VAULT_KEYS_LOCK, advisory, on_db};
+use crate::column::row;
+use crate::dialect::{VAULT_KEYS_LOCK, advisory_lock, on_db};
 use crate::schema::vault_keys;
 use crate::{DbConn, StoreError};
 
@@ -25,14 +25,13 @@ row!(VaultKey: vault_keys { key_id, created_at }, check = vault_keys::check_text
 pub fn list(c: &mut DbConn) -> Result<Vec<VaultKey>, StoreError> {
     Ok(vault_keys::table
         .order((vault_keys::created_at, vault_keys::key_id))
-        .select(Row::<VaultKey>::as_select())
-        .load(c)
-        .map(Row::all)?)
+        .select(VaultKey::as_select())
+        .load(c)?)
 }
 
 /// Lets no other process decide about the keys until the transaction ends.
 pub fn lock(c: &mut DbConn) -> Result<(), StoreError> {
-    advisory(c, VAULT_KEYS_LOCK)
+    advisory_lock(c, VAULT_KEYS_LOCK)
 }
 
 /// Adds a key unless its id exists.

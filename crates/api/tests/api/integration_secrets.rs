@@ -110,7 +110,7 @@ async fn a_secret_stored_in_plain_text_is_sealed_at_start(app: TestApp) {
             config: Some(config),
             ..IntegrationChange::default()
         };
-        integrations::change(c, old.environment, &old.key, &change, old.updated_at)
+        integrations::change(c, old.id, &change, old.updated_at)
     });
     written.await.unwrap();
     assert!(app.database().holds(APP).await);

@@ -99,7 +99,7 @@ async fn a_connection_with_an_old_style_name_is_found_and_deleted_by_exactly_tha
                 connection_config: serde_json::Map::new(),
                 change: connections::ConnectionChange::default(),
             };
-            connections::put(c, &new, now)
+            connections::insert(c, &new, now)
         })
         .await
         .unwrap();

@@ -285,12 +285,8 @@ async fn new_integrations_cannot_have_names_of_routes_and_old_ones_stay(app: Tes
     let now = app.clock().now();
     let made = app.store().write(move |c| {
         let environment = store::environments::by_name(c, &"dev".parse().unwrap())?.id;
-        let new = store::integrations::NewIntegration::plain(
-            environment,
-            "events".parse().unwrap(),
-            "twilio".parse().unwrap(),
-        );
-        store::integrations::ensure(c, &new, now)
+        let (key, provider) = ("events".parse().unwrap(), "twilio".parse().unwrap());
+        store::integrations::ensure(c, environment, &key, &provider, now)
     });
     assert!(made.await.unwrap());
     app.admin().get("/integrations/events").await.expect(200);

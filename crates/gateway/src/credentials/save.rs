@@ -10,7 +10,7 @@ use domain::{
 };
 use registry::Provider;
 use store::connections::{self, ConnectionChange, NewConnection};
-use store::integrations::{self, NewIntegration};
+use store::integrations;
 use store::runs;
 use store::syncs::{self, NewSync};
 use store::{DbConn, StoreError, api_keys, credentials, environments, lease};
@@ -38,11 +38,11 @@ pub(crate) struct PendingConnection {
 }
 
 /// The permission to connect, which must still be valid when the connection is stored.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Authority {
     ApiKey(ApiKeyId),
-    /// A connect session, by its number.
-    Session(i64),
+    /// A connect session, by the hash of its token.
+    Session(String),
 }
 
 /// A created or reconnected connection.
@@ -65,8 +65,8 @@ pub(crate) async fn save(gateway: &Gateway, pending: PendingConnection) -> Resul
     if let Some(existing) = &pending.existing {
         refuse_another_account(existing, &pending)?;
     }
-    if let Authority::Session(id) = pending.authority {
-        session_limits::begin_attempt(gateway, id).await?;
+    if let Authority::Session(hash) = &pending.authority {
+        session_limits::begin_attempt(gateway, hash.clone()).await?;
     }
     let existing = pending.existing.as_ref();
     let metadata = pending
@@ -130,8 +130,8 @@ impl Saving {
             change: pending.change.clone(),
         };
         new.change.tags = labels::tags_over(&pending.change, &BTreeMap::new());
-        if let Authority::Session(id) = pending.authority {
-            session_limits::may_connect(c, id, now)?;
+        if let Authority::Session(hash) = &pending.authority {
+            session_limits::may_connect(c, hash, now)?;
         }
         let created = old.is_none() && connections::insert(c, &new, now)?;
         // Another request may have created it after the first lock.
@@ -141,8 +141,8 @@ impl Saving {
             new.change.tags = labels::tags_over(&pending.change, &row.tags);
             connections::replace(c, row.id, &new, now)?;
         }
-        if let Authority::Session(id) = pending.authority {
-            session_limits::count_connection(c, id, now)?;
+        if let Authority::Session(hash) = &pending.authority {
+            session_limits::count_connection(c, hash, now)?;
         }
         let row = connections::find(c, environment, key, name)?;
         self.sealer.store(c, &row, &pending.filled.secrets, now)?;
@@ -165,9 +165,7 @@ impl Saving {
     fn check_integration(&self, c: &mut DbConn) -> Result<()> {
         let (environment, used) = (self.pending.environment, &self.pending.integration);
         if used.row.is_none() {
-            let provider = used.provider.name.clone();
-            let plain = NewIntegration::plain(environment, used.key.clone(), provider);
-            integrations::ensure(c, &plain, self.now)?;
+            integrations::ensure(c, environment, &used.key, &used.provider.name, self.now)?;
         }
         let same = |now: &StoredIntegration, then: &StoredIntegration| {
             now.provider == then.provider

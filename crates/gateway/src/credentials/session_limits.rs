@@ -23,11 +23,11 @@ const BACKOFF: Backoff = Backoff {
     longest: Duration::from_mins(10),
 };
 
-/// Counts an attempt of the session, if one is allowed now.
-pub(super) async fn begin_attempt(gateway: &Gateway, session: i64) -> Result<()> {
+/// Counts an attempt of the session, which is named by the hash of its token, if one is allowed now.
+pub(super) async fn begin_attempt(gateway: &Gateway, session: String) -> Result<()> {
     let now = gateway.clock.now();
     let begun = gateway.store.write(refusable(move |c| {
-        let attempts = may_connect(c, session, now)?;
+        let attempts = may_connect(c, &session, now)?;
         if let Some(retry_at) = attempts.retry_at.filter(|retry_at| *retry_at > now) {
             return Err(GatewayError::TooManyAttempts {
                 failures: attempts.failures,
@@ -40,13 +40,13 @@ pub(super) async fn begin_attempt(gateway: &Gateway, session: i64) -> Result<()>
             retry_at: wait_after(failures).map(|wait| now.plus(wait)),
             ..attempts
         };
-        Ok(connect_sessions::set_attempts(c, session, &attempts)?)
+        Ok(connect_sessions::set_attempts(c, &session, &attempts)?)
     }));
     begun.await?
 }
 
 /// Counts a connection of the session.
-pub(super) fn count_connection(c: &mut DbConn, session: i64, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn count_connection(c: &mut DbConn, session: &str, now: Timestamp) -> Result<(), StoreError> {
     let Some(attempts) = connect_sessions::lock_attempts(c, session, now)? else {
         return Ok(());
     };
@@ -59,7 +59,7 @@ pub(super) fn count_connection(c: &mut DbConn, session: i64, now: Timestamp) -> 
 }
 
 /// Locks the attempts of a session. It is an error if the session has ended or has reached its maximum of connections.
-pub(super) fn may_connect(c: &mut DbConn, session: i64, now: Timestamp) -> Result<Attempts> {
+pub(super) fn may_connect(c: &mut DbConn, session: &str, now: Timestamp) -> Result<Attempts> {
     match connect_sessions::lock_attempts(c, session, now)? {
         None => Err(GatewayError::UnknownSession),
         Some(attempts) if attempts.connections >= MAX_CONNECTIONS => Err(GatewayError::Capped(format!(

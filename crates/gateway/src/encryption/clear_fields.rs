@@ -132,7 +132,7 @@ async fn seal_integration(gateway: &Gateway, provider: &Provider, row: StoredInt
             config: Some(update.seal(c, &sealer, &row, now)?),
             ..IntegrationChange::default()
         };
-        integrations::change(c, row.environment, &row.key, &change, row.updated_at)?;
+        integrations::change(c, row.id, &change, row.updated_at)?;
         Ok(true)
     });
     Ok(sealed.await?)

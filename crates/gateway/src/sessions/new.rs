@@ -7,8 +7,8 @@ use domain::{ConnectionId, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
-use store::connect_sessions::{self, NewConnectSession};
-use store::integrations::{self, NewIntegration};
+use store::connect_sessions::{self, ConnectSession};
+use store::integrations;
 use utoipa::ToSchema;
 use vault::session_token;
 
@@ -196,7 +196,7 @@ async fn make(
     GatewayError::check_body(errors)?;
     let now = gateway.clock.now();
     let token = session_token::generate();
-    let new = NewConnectSession {
+    let new = ConnectSession {
         environment: caller.environment,
         token_hash: session_token::hash(token.expose_secret()),
         connection,
@@ -217,9 +217,7 @@ async fn make(
         .write(move |c| {
             // A provider that may be connected under its own name gets a row, so that the session can list it.
             for one in allowed.iter().filter(|one| one.row.is_none()) {
-                let name = one.provider.name.clone();
-                let made = NewIntegration::plain(new.environment, one.key.clone(), name);
-                integrations::ensure(c, &made, now)?;
+                integrations::ensure(c, new.environment, &one.key, &one.provider.name, now)?;
             }
             connect_sessions::insert(c, &new)
         })

@@ -11,7 +11,7 @@ mod integrations;
 
 use serde_json::{Value as Json, json};
 use store::environments;
-use store::integrations::{self as rows, NewIntegration};
+use store::integrations::{self as rows, IntegrationChange};
 use testkit::{AppBuilder, Dialect, Reply, TestApp, TestContext};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -142,13 +142,15 @@ impl Setup {
         let config = config.collect();
         let stored = self.app.store().write(move |c| {
             let environment = environments::by_name(c, &"dev".parse().unwrap())?.id;
-            let new = NewIntegration {
-                config,
-                ..NewIntegration::plain(environment, key, provider)
+            assert!(rows::ensure(c, environment, &key, &provider, now)?);
+            let row = rows::find(c, environment, &key)?.unwrap();
+            let change = IntegrationChange {
+                config: Some(config),
+                ..IntegrationChange::default()
             };
-            rows::ensure(c, &new, now)
+            rows::change(c, row.id, &change, now)
         });
-        assert!(stored.await.unwrap());
+        stored.await.unwrap();
     }
 
     async fn last(&self) -> Request {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{ActionId, ActionJob, RowId, RunStatus, Sync, Timestamp, Trigger};
 use serde_json::json;
 use store::actions::{self, ActionEnd, NewAction};
-use store::connect_sessions::{self, NewConnectSession};
+use store::connect_sessions::{self, ConnectSession};
 use store::runs::{self, Ending, RunNotes};
 use store::{Lease, lease, schedule};
 use testkit_macros::on_both_databases;
@@ -169,7 +169,7 @@ async fn a_connect_session_of_a_clock_that_was_ahead_has_ended(fixture: Fixture)
         ("right", NOW, true),
         ("behind", Timestamp::from_micros(0), false),
     ] {
-        let new = NewConnectSession {
+        let new = ConnectSession {
             environment,
             token_hash: hash.to_owned(),
             connection: None,

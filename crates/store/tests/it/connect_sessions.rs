@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use serde_json::{Map, json};
-use store::connect_sessions::{self, NewConnectSession};
+use store::connect_sessions::{self, ConnectSession};
 use store::connections;
 use testkit_macros::on_both_databases;
 
-use crate::fixture::{Fixture, NOW, new_connection};
+use crate::fixture::{Fixture, NOW, create, new_connection};
 
-fn session(environment: domain::EnvironmentId, hash: &str, from: domain::Timestamp) -> NewConnectSession {
-    NewConnectSession {
+fn session(environment: domain::EnvironmentId, hash: &str, from: domain::Timestamp) -> ConnectSession {
+    ConnectSession {
         environment,
         token_hash: hash.to_owned(),
         connection: None,
@@ -60,8 +60,8 @@ async fn a_session_is_deleted_with_its_connection_and_ended_only_by_its_environm
         fixture.environment("other").await,
     );
     let made = fixture.store.write(move |c| {
-        let (row, _) = connections::put(c, &new_connection(dev, "c"), NOW)?;
-        let renewing = NewConnectSession {
+        let row = create(c, &new_connection(dev, "c"))?;
+        let renewing = ConnectSession {
             connection: Some(row.id),
             ..session(dev, "renewing", NOW)
         };
@@ -84,11 +84,10 @@ async fn a_session_is_deleted_with_its_connection_and_ended_only_by_its_environm
         .unwrap();
 
     assert_eq!(find("renewing").await.unwrap(), None);
-    let id = find("plain").await.unwrap().unwrap().id;
     let end = |environment| {
         fixture
             .store
-            .write(move |c| connect_sessions::delete(c, environment, id))
+            .write(move |c| connect_sessions::delete(c, environment, "plain"))
     };
     end(other).await.unwrap();
     assert!(find("plain").await.unwrap().is_some());

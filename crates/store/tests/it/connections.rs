@@ -8,7 +8,7 @@ use store::connections::{self, ConnectionChange, NewConnection};
 use store::{StoreError, credentials, schedule, syncs};
 use testkit_macros::on_both_databases;
 
-use crate::fixture::{Fixture, NOW, new_connection};
+use crate::fixture::{Fixture, NOW, create, new_connection};
 
 fn map(json: &serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
     json.as_object().unwrap().clone()
@@ -33,12 +33,7 @@ async fn storing_a_connection_again_replaces_given_fields_keeps_the_rest_and_cle
         ..new_connection(first.environment, "c")
     };
     let expected = first.clone();
-    let (row, created) = fixture
-        .store
-        .write(move |c| connections::put(c, &first, NOW))
-        .await
-        .unwrap();
-    assert!(created);
+    let row = fixture.store.write(move |c| create(c, &first)).await.unwrap();
     let problem = Problem {
         kind: "auth".to_owned(),
         code: Some("20003".to_owned()),
@@ -59,13 +54,17 @@ async fn storing_a_connection_again_replaces_given_fields_keeps_the_rest_and_cle
         .unwrap();
     assert_eq!(found.problem, Some(problem));
 
-    let (row, created) = fixture
+    let row = fixture
         .store
-        .write(move |c| connections::put(c, &second, NOW.plus(Duration::from_micros(5))))
+        .write(move |c| {
+            let later = NOW.plus(Duration::from_micros(5));
+            assert!(!connections::insert(c, &second, later)?);
+            connections::replace(c, row.id, &second, later)?;
+            connections::find(c, second.environment, &second.integration, &second.name)
+        })
         .await
         .unwrap();
 
-    assert!(!created);
     assert_eq!(row.connection_config, map(&json!({"accountSid": "AC2"})));
     assert_eq!(
         (row.metadata, Some(row.tags), row.end_user),
@@ -111,11 +110,7 @@ async fn a_list_is_newest_first_and_every_filter_holds(fixture: Fixture) {
         ..new_connection(dev, "tagged")
     };
     fixture.connection("plain").await;
-    fixture
-        .store
-        .write(move |c| connections::put(c, &tagged, NOW))
-        .await
-        .unwrap();
+    fixture.store.write(move |c| create(c, &tagged)).await.unwrap();
     fixture.connection("third").await;
     let names = async |filter: ConnectionFilter| {
         let rows = fixture
@@ -230,7 +225,7 @@ async fn deleting_a_connection_deletes_everything_that_belongs_to_it(fixture: Fi
     assert_eq!(
         fixture
             .store
-            .read(move |c| connections::count(c, dev))
+            .read(move |c| connections::count(c, dev, None))
             .await
             .unwrap(),
         0

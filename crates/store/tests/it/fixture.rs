@@ -1,11 +1,13 @@
 //! What the tests share: a model, a connection with a claimed sync, pages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Clock, Column, ColumnKind, ConnectionId, EnvironmentId, Model, Parse, Record, RecordReader, RunId,
-    SyncId, TableName, Timestamp, Variant,
+    Clock, Column, ColumnKind, Connection, ConnectionId, EnvironmentId, Model, Parse, Record, RecordReader,
+    RunId, SyncId, TableName, Timestamp, Variant,
 };
+use store::connections::{self, ConnectionChange, NewConnection};
 use store::records::{PageCommit, PageCounts, Requested, Rows, TableSql};
 use store::runs::RunNotes;
 use store::testing::{TestContext, TestDatabase};
@@ -88,10 +90,7 @@ impl Fixture {
     /// Creates a connection of the environment `dev`.
     pub(crate) async fn connection(&self, named: &str) -> ConnectionId {
         let new = new_connection(self.environment("dev").await, named);
-        self.store
-            .write(move |c| Ok(store::connections::put(c, &new, NOW)?.0.id))
-            .await
-            .unwrap()
+        self.store.write(move |c| Ok(create(c, &new)?.id)).await.unwrap()
     }
 
     /// Creates a sync of the connection, due at `due_at`.
@@ -124,7 +123,7 @@ impl Fixture {
             .unwrap();
         Stream {
             store: self.store.clone(),
-            table: std::sync::Arc::new(TableSql::new(&model(), self.store.dialect())),
+            table: Arc::new(TableSql::new(Arc::new(model()), self.store.dialect())),
             connection,
             run: claimed[0].run.id,
             lease: Lease {
@@ -136,22 +135,28 @@ impl Fixture {
     }
 }
 
-pub(crate) fn new_connection(environment: EnvironmentId, named: &str) -> store::connections::NewConnection {
-    store::connections::NewConnection {
+pub(crate) fn new_connection(environment: EnvironmentId, named: &str) -> NewConnection {
+    NewConnection {
         environment,
         integration: "twilio".parse().unwrap(),
         name: named.parse().unwrap(),
         provider: "twilio".parse().unwrap(),
         connection_config: serde_json::Map::new(),
-        change: store::connections::ConnectionChange::default(),
+        change: ConnectionChange::default(),
     }
+}
+
+/// Creates a connection.
+pub(crate) fn create(c: &mut DbConn, new: &NewConnection) -> Result<Connection, StoreError> {
+    assert!(connections::insert(c, new, NOW)?);
+    connections::find(c, new.environment, &new.integration, &new.name)
 }
 
 /// One connection's rows of the test model.
 #[derive(Clone)]
 pub(crate) struct Stream {
     pub(crate) store: Store,
-    pub(crate) table: std::sync::Arc<TableSql>,
+    pub(crate) table: Arc<TableSql>,
     pub(crate) connection: ConnectionId,
     pub(crate) run: RunId,
     pub(crate) lease: Lease<domain::Sync>,
@@ -175,7 +180,6 @@ impl Stream {
                 let mut page = PageCommit {
                     rows: Rows {
                         table: &stream.table,
-                        model: &model,
                         connection: stream.connection,
                         now: stream.clock.now(),
                     },
@@ -216,19 +220,12 @@ impl Stream {
         );
         self.store
             .write(move |c| {
-                let delete = store::records::DeleteCommit {
-                    rows: Rows {
-                        table: &stream.table,
-                        model: &model(),
-                        connection: stream.connection,
-                        now: stream.clock.now(),
-                    },
-                    lease: &stream.lease,
-                    run: stream.run,
-                    keys: &keys,
-                    up_to,
+                let rows = Rows {
+                    table: &stream.table,
+                    connection: stream.connection,
+                    now: stream.clock.now(),
                 };
-                store::records::mark_deleted(c, &delete)
+                store::records::mark_deleted(c, &rows, &stream.lease, stream.run, &keys, up_to)
             })
             .await
     }

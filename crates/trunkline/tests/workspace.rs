@@ -181,6 +181,27 @@ fn no_task_is_detached() {
     );
 }
 
+/// The public fields of `Gateway` are for the worker: a route that used them would bypass the checks of the use cases.
+#[test]
+fn the_api_works_through_use_cases() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let files = sources(&crates.join("api/src")).unwrap();
+    let mut bypasses = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for part in ["store", "upstream", "clock", "sync_due", "action_due"] {
+            if text.contains(&format!("gateway.{part}")) {
+                bypasses.push(format!("{} uses gateway.{part}", file.display()));
+            }
+        }
+    }
+
+    assert!(
+        bypasses.is_empty(),
+        "call a use case of `gateway` instead: {bypasses:#?}"
+    );
+}
+
 #[test]
 fn the_modules_of_a_crate_import_each_other_in_one_direction() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -181,7 +181,8 @@ fn no_task_is_detached() {
     );
 }
 
-/// The public fields of `Gateway` are for the worker: a route that used them would bypass the checks of the use cases.
+/// What is public in `gateway` for the worker checks no caller: a route that used it would bypass the use cases. The API makes its routes from
+/// the registry, and may use that.
 #[test]
 fn the_api_works_through_use_cases() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -189,9 +190,22 @@ fn the_api_works_through_use_cases() {
     let mut bypasses = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        for part in ["store", "upstream", "clock", "sync_due", "action_due"] {
-            if text.contains(&format!("gateway.{part}")) {
-                bypasses.push(format!("{} uses gateway.{part}", file.display()));
+        let without_breaks: String = text.split_whitespace().collect();
+        for part in [
+            "gateway.store",
+            "gateway.upstream",
+            "gateway.clock",
+            "gateway.sync_due",
+            "gateway.action_due",
+            "gateway.table(",
+            ".target(",
+            ".target_of(",
+            "health::check_credentials",
+            "health::clear_problem",
+            "carry_out(",
+        ] {
+            if without_breaks.contains(part) {
+                bypasses.push(format!("{} uses {part}", file.display()));
             }
         }
     }

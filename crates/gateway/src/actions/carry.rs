@@ -1,6 +1,7 @@
 //! Stored actions from claim to end. Each request is sent once, unless the action is repeatable.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,12 +152,27 @@ async fn found(
 /// Returns the result to store: an error replaces a response that is too large. A waiting caller still gets the whole response.
 fn storable(end: ActionEnd) -> ActionEnd {
     if let ActionEnd::Succeeded(output) = &end {
-        let length = output.to_string().len();
-        if length > MOST_STORED {
-            return failed(&ActionFailure::answer_too_large(length), false);
+        let mut length = ByteCounter(0);
+        let written = serde_json::to_writer(&mut length, output);
+        if written.is_err() || length.0 > MOST_STORED {
+            return failed(&ActionFailure::answer_too_large(length.0), false);
         }
     }
     end
+}
+
+/// A writer that counts the bytes and drops them.
+struct ByteCounter(usize);
+
+impl io::Write for ByteCounter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn failed(failure: &ActionFailure, free_key: bool) -> ActionEnd {

@@ -7,7 +7,7 @@ use registry::Action;
 use serde_json::{Map, Value as Json, json};
 use store::records::{self, Rows};
 use store::{DbConn, StoreError};
-use upstream::{FailedRequest, RequestError, Target};
+use upstream::Target;
 
 use super::failure::{AttemptError, request_failed};
 use crate::error::Result;
@@ -33,13 +33,8 @@ pub(super) async fn perform(
 ) -> Result<Json, AttemptError> {
     let target = gateway.target(connection).await?;
     let failed = |failed| request_failed(&target.provider, action.repeatable, failed);
-    let not_made = |error: RequestError| {
-        failed(FailedRequest {
-            error,
-            response: None,
-        })
-    };
-    let request = target.action_request(action, inputs).map_err(not_made)?;
+    let request = target.action_request(action, inputs);
+    let request = request.map_err(|error| failed(error.into()))?;
     let output_expected = !action.answer.is_empty() || action.writes.is_some();
     match gateway
         .upstream

@@ -7,7 +7,7 @@ use crate::key_id::KeyId;
 /// Why a key cannot be used, or why a sealed value cannot be opened. Holds no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
-    /// An encryption key is not 32 bytes of base64, but what this text says, without quoting it.
+    /// An encryption key is not 32 bytes of base64; the text says what it is instead, and does not quote it.
     #[error(
         "an encryption key must be 32 bytes in base64 (44 characters, or 43 without the last =), as `openssl rand -base64 32` prints; {0}"
     )]

@@ -143,12 +143,16 @@ pub async fn create(
     let (environment, new, provider) = (caller.environment, key.clone(), provider.name.clone());
     let (sealer, now) = (gateway.keys.sealer().await, gateway.clock.now());
     let made = gateway.store.write_durably(move |c| {
-        let made = integrations::ensure(c, environment, &new, &provider, now)?;
-        if made && let Some(row) = integrations::find(c, environment, &new)? {
-            integrations::change(c, row.id, &settings, now)?;
+        if !integrations::ensure(c, environment, &new, &provider, now)? {
+            return Ok(false);
+        }
+        let row = integrations::find(c, environment, &new)?;
+        let row = row.ok_or(StoreError::NotFound { what: "integration" })?;
+        integrations::change(c, row.id, &settings, now)?;
+        if !secret.is_empty() {
             sealer.store_config(c, &row, &secret, now)?;
         }
-        Ok(made)
+        Ok(true)
     });
     if !made.await? {
         return Err(taken(&key));

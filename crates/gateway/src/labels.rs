@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use registry::FieldFormat;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use store::connections::ConnectionChange;
 use utoipa::ToSchema;
 
@@ -60,18 +60,26 @@ pub struct Organization {
     display_name: Option<String>,
 }
 
-/// Checks the values of a body's `tags`, `end_user`, `organization` and `webhook_url_override`, and returns the change of a connection that
-/// they ask for; `None` and null mean missing. An organization may be next to its user or inside it, as in responses. Empty text as the
-/// address removes the stored one.
-///
-/// The keys of the tags are in lower case. The end user has all of `id`, `display_name`, `email`, `tags` and `organization`.
+/// The labels of a request, checked. They are not the tags to store: [`Labels::change`] adds the tags that the end user becomes.
+#[derive(Debug)]
+pub(crate) struct Labels {
+    /// The tags of the request, with keys in lower case.
+    pub(crate) tags: Option<Tags>,
+    /// The end user, with all of `id`, `display_name`, `email`, `tags` and `organization`.
+    pub(crate) end_user: Option<Json>,
+    /// The URL that receives the connection's events; empty text for the environment's.
+    pub(crate) webhook_url_override: Option<String>,
+}
+
+/// Checks the values of a body's `tags`, `end_user`, `organization` and `webhook_url_override`; `None` and null mean missing. An
+/// organization may be next to its user or inside it, as in responses.
 pub(crate) fn parse(
     tags: Option<Json>,
     end_user: Option<Json>,
     organization: Option<Json>,
     webhook_url: Option<String>,
     errors: &mut Vec<FieldError>,
-) -> ConnectionChange {
+) -> Labels {
     let tags = read("tags", tags, errors).map(|tags| check_tags(&["tags"], tags, errors));
     let has_user = end_user.as_ref().is_some_and(|user| !user.is_null());
     let end_user: Option<EndUser> = read("end_user", end_user, errors);
@@ -98,35 +106,47 @@ pub(crate) fn parse(
     if let Some(url) = webhook_url.as_deref().filter(|url| !url.is_empty()) {
         check_webhook_url(url, errors);
     }
-    ConnectionChange {
-        metadata: None,
+    Labels {
         tags,
         end_user,
-        webhook_url_override: webhook_url.map(|url| Some(url).filter(|url| !url.is_empty())),
+        webhook_url_override: webhook_url,
     }
 }
 
-/// Returns the tags that a connection with the tags `old` gets by the change, or `None` if they stay as they are.
-///
-/// Given tags replace all others. A new end user without tags replaces only the tags of the old end user. A given tag wins over the
-/// tag of the same name that the end user becomes.
-pub(crate) fn tags_over(change: &ConnectionChange, old: &Tags) -> Option<Tags> {
-    let mut tags = match (&change.tags, &change.end_user) {
-        (None, None) => return None,
-        (Some(tags), _) => tags.clone(),
-        (None, Some(_)) => {
-            let of_user = |tag: &String| USER_TAGS.iter().any(|(name, _)| name == tag);
-            let kept = old.iter().filter(|(tag, _)| !of_user(tag));
-            kept.map(|(tag, value)| (tag.clone(), value.clone())).collect()
-        }
-    };
-    for (tag, place) in USER_TAGS {
-        let value = change.end_user.as_ref().and_then(|user| user.pointer(place));
-        if let Some(value) = value.and_then(Json::as_str) {
-            tags.entry(tag.to_owned()).or_insert_with(|| value.to_owned());
+impl Labels {
+    /// Returns the change that gives a connection with the tags `old` these labels, and `metadata`.
+    pub(crate) fn change(&self, metadata: Option<Map<String, Json>>, old: &Tags) -> ConnectionChange {
+        let webhook_url = self.webhook_url_override.clone();
+        ConnectionChange {
+            metadata,
+            tags: self.tags_over(old),
+            end_user: self.end_user.clone(),
+            webhook_url_override: webhook_url.map(|url| Some(url).filter(|url| !url.is_empty())),
         }
     }
-    Some(tags)
+
+    /// Returns the tags that a connection with the tags `old` gets, or `None` if they stay as they are.
+    ///
+    /// Given tags replace all others. A new end user without tags replaces only the tags of the old end user. A given tag wins over the
+    /// tag of the same name that the end user becomes.
+    fn tags_over(&self, old: &Tags) -> Option<Tags> {
+        let mut tags = match (&self.tags, &self.end_user) {
+            (None, None) => return None,
+            (Some(tags), _) => tags.clone(),
+            (None, Some(_)) => {
+                let of_user = |tag: &String| USER_TAGS.iter().any(|(name, _)| name == tag);
+                let kept = old.iter().filter(|(tag, _)| !of_user(tag));
+                kept.map(|(tag, value)| (tag.clone(), value.clone())).collect()
+            }
+        };
+        for (tag, place) in USER_TAGS {
+            let value = self.end_user.as_ref().and_then(|user| user.pointer(place));
+            if let Some(value) = value.and_then(Json::as_str) {
+                tags.entry(tag.to_owned()).or_insert_with(|| value.to_owned());
+            }
+        }
+        Some(tags)
+    }
 }
 
 fn read<T: DeserializeOwned>(field: &str, value: Option<Json>, errors: &mut Vec<FieldError>) -> Option<T> {
@@ -237,14 +257,14 @@ fn check_webhook_url(url: &str, errors: &mut Vec<FieldError>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, json};
+    use serde_json::json;
 
     use super::*;
 
-    fn parse(body: &Json) -> Result<ConnectionChange, Vec<String>> {
+    fn parse(body: &Json) -> Result<Labels, Vec<String>> {
         let mut errors = Vec::new();
         let field = |name: &str| body.get(name).cloned();
-        let change = super::parse(
+        let labels = super::parse(
             field("tags"),
             field("end_user"),
             field("organization"),
@@ -252,7 +272,7 @@ mod tests {
             &mut errors,
         );
         let paths: Vec<String> = errors.iter().map(|error| error.path.join(".")).collect();
-        if paths.is_empty() { Ok(change) } else { Err(paths) }
+        if paths.is_empty() { Ok(labels) } else { Err(paths) }
     }
 
     fn map(tags: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -277,7 +297,7 @@ mod tests {
             ("organization_id", "o1"),
             ("organization_display_name", "Acme"),
         ];
-        assert_eq!(tags_over(&labels, &map(&[("old", "1")])), Some(map(&wanted)));
+        assert_eq!(labels.tags_over(&map(&[("old", "1")])), Some(map(&wanted)));
         assert_eq!(
             labels.end_user.unwrap(),
             json!({
@@ -297,8 +317,8 @@ mod tests {
         ]);
 
         let wanted = map(&[("plan", "pro"), ("end_user_id", "u2")]);
-        assert_eq!(tags_over(&labels, &old), Some(wanted));
-        assert_eq!(tags_over(&parse(&json!({})).unwrap(), &old), None);
+        assert_eq!(labels.tags_over(&old), Some(wanted));
+        assert_eq!(parse(&json!({})).unwrap().tags_over(&old), None);
     }
 
     #[test]

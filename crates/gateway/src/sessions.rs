@@ -8,7 +8,7 @@ use domain::{Connection, ConnectionName};
 use registry::AuthMode;
 use serde_json::{Map, Value as Json};
 use store::connect_sessions::{self, ConnectSession};
-use store::connections::{self, ConnectionChange};
+use store::connections;
 use store::{StoreError, credentials as sealed_credentials};
 use vault::session_token;
 
@@ -18,6 +18,7 @@ pub use self::new::{
 use crate::credentials::{self, Authority, Connected, CredentialInput, PendingConnection};
 use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names, ResolvedConnection, ResolvedIntegration};
+use crate::labels::Labels;
 
 /// Query parameters of a front end that do not configure the connection, as in Nango's API.
 const NO_CONFIG: &str = "webhook_url";
@@ -116,11 +117,11 @@ async fn connect_with(
         existing,
         based_on,
         filled,
-        change: ConnectionChange {
-            metadata: None,
+        metadata: None,
+        labels: Labels {
             tags: Some(session.tags.clone()).filter(|tags| !tags.is_empty()),
             end_user: session.end_user.clone(),
-            webhook_url_override: session.webhook_url_override.clone().map(Some),
+            webhook_url_override: session.webhook_url_override.clone(),
         },
         authority: Authority::Session(session.token_hash.clone()),
     };

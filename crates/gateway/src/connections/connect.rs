@@ -3,7 +3,6 @@
 use domain::ConnectionName;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
-use store::connections::ConnectionChange;
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
@@ -12,7 +11,7 @@ use crate::credentials::{
 };
 use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names};
-use crate::labels::{self, EndUser, Organization};
+use crate::labels::{self, EndUser, Labels, Organization};
 
 /// The fields of one of the provider's forms, and these, which all providers share. The routes of each provider list its forms.
 #[derive(Deserialize, ToSchema)]
@@ -42,8 +41,8 @@ pub struct ConnectRequest {
 }
 
 impl ConnectRequest {
-    /// Returns the name and what the labels change, checked.
-    fn check(&mut self) -> Result<(ConnectionName, ConnectionChange)> {
+    /// Returns the name and the labels, checked.
+    fn check(&mut self) -> Result<(ConnectionName, Labels)> {
         let mut errors = Vec::new();
         let name = self.name.as_ref().map(ConnectionName::as_str);
         let name = new_name(name, "connectionId", &mut errors);
@@ -56,9 +55,9 @@ impl ConnectRequest {
             ours => ours,
         };
         let (tags, end_user) = (self.tags.take(), self.end_user.take());
-        let change = labels::parse(tags, end_user, organization, None, &mut errors);
+        let labels = labels::parse(tags, end_user, organization, None, &mut errors);
         match name {
-            Some(name) if errors.is_empty() => Ok((name, change)),
+            Some(name) if errors.is_empty() => Ok((name, labels)),
             _ => Err(GatewayError::InvalidBody(errors)),
         }
     }
@@ -89,10 +88,8 @@ pub async fn connect(
         existing,
         based_on: None,
         filled,
-        change: ConnectionChange {
-            metadata: request.metadata,
-            ..labels
-        },
+        metadata: request.metadata,
+        labels,
         authority: Authority::ApiKey(caller.key),
     };
     credentials::save(gateway, pending).await

@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
-use store::connections::ConnectionChange;
 use utoipa::ToSchema;
 
 use super::{FullConnection, without_secrets};
@@ -73,10 +72,7 @@ pub async fn import(gateway: &Gateway, caller: &Caller, import: Import) -> Resul
     let mut errors = Vec::new();
     let name = new_name(name, "connection_id", &mut errors);
     let webhook_url = import.webhook_url_override;
-    let change = ConnectionChange {
-        metadata: import.metadata,
-        ..labels::parse(import.tags, import.end_user, None, webhook_url, &mut errors)
-    };
+    let labels = labels::parse(import.tags, import.end_user, None, webhook_url, &mut errors);
     let filled = CredentialInput::Typed(import.credentials)
         .fill(
             &integration.provider,
@@ -96,7 +92,8 @@ pub async fn import(gateway: &Gateway, caller: &Caller, import: Import) -> Resul
         existing,
         based_on: None,
         filled,
-        change,
+        metadata: import.metadata,
+        labels,
         authority: Authority::ApiKey(caller.key),
     };
     let connection = credentials::save(gateway, pending).await?.connection;

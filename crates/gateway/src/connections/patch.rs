@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::credentials::{self, Authority, CredentialInput, PendingConnection, in_plain};
 use crate::error::{GatewayError, Result, refusable};
 use crate::gateway::{Gateway, Names, ResolvedConnection};
-use crate::labels::{self, EndUser};
+use crate::labels::{self, EndUser, Labels};
 
 /// The changes of a connection; what is left out stays as it is.
 #[derive(Clone, Deserialize, ToSchema)]
@@ -76,13 +76,10 @@ async fn patch_once(
     };
     let mut errors = Vec::new();
     let webhook_url = patch.webhook_url_override;
-    let change = ConnectionChange {
-        metadata: patch.metadata,
-        ..labels::parse(patch.tags, patch.end_user, None, webhook_url, &mut errors)
-    };
+    let labels = labels::parse(patch.tags, patch.end_user, None, webhook_url, &mut errors);
     if !renews {
         GatewayError::check_body(errors)?;
-        relabel(gateway, resolved.connection, change).await?;
+        relabel(gateway, resolved.connection, patch.metadata, labels).await?;
         return Ok(Vec::new());
     }
     let (target, given) = if let Some(given) = patch.credentials {
@@ -111,19 +108,24 @@ async fn patch_once(
         existing: Some(connection),
         based_on: Some(sealed),
         filled,
-        change,
+        metadata: patch.metadata,
+        labels,
         authority: Authority::ApiKey(caller.key),
     };
     Ok(credentials::save(gateway, pending).await?.unreadable)
 }
 
-async fn relabel(gateway: &Gateway, row: Connection, mut change: ConnectionChange) -> Result<()> {
+async fn relabel(
+    gateway: &Gateway,
+    row: Connection,
+    metadata: Option<Map<String, Json>>,
+    labels: Labels,
+) -> Result<()> {
     let now = gateway.clock.now();
     let unknown = GatewayError::unknown_connection(row.name.as_str(), row.integration.as_str());
     let changed = gateway.store.write(move |c| {
         let row = connections::lock(c, row.environment, &row.integration, &row.name)?;
-        change.tags = labels::tags_over(&change, &row.tags);
-        connections::change(c, row.id, &change, now)
+        connections::change(c, row.id, &labels.change(metadata, &row.tags), now)
     });
     changed.await.map_err(GatewayError::or_unknown(|| unknown))?;
     gateway.caches.opened.clear();

@@ -9,7 +9,8 @@ use domain::{
     SyncName, Timestamp, Trigger, Variant,
 };
 use registry::Provider;
-use store::connections::{self, ConnectionChange, NewConnection};
+use serde_json::{Map, Value as Json};
+use store::connections::{self, NewConnection};
 use store::integrations;
 use store::runs;
 use store::syncs::{self, NewSync};
@@ -19,7 +20,7 @@ use super::{Filled, session_limits, verify};
 use crate::encryption_keys::Sealer;
 use crate::error::{FieldError, GatewayError, Result, refusable};
 use crate::gateway::{Gateway, ResolvedIntegration};
-use crate::labels;
+use crate::labels::Labels;
 use crate::sync_permissions::unreadable_syncs;
 
 /// A connection to store after its credentials are verified.
@@ -32,8 +33,10 @@ pub(crate) struct PendingConnection {
     /// The sealed credentials of `existing` if `filled` was made of parts of them. It must be there still, and have them.
     pub(crate) based_on: Option<String>,
     pub(crate) filled: Filled,
-    /// What else the request sets. Its tags are those of the request alone.
-    pub(crate) change: ConnectionChange,
+    /// The app's metadata, if the request sets it.
+    pub(crate) metadata: Option<Map<String, Json>>,
+    /// The labels of the request.
+    pub(crate) labels: Labels,
     pub(crate) authority: Authority,
 }
 
@@ -70,7 +73,6 @@ pub(crate) async fn save(gateway: &Gateway, pending: PendingConnection) -> Resul
     }
     let existing = pending.existing.as_ref();
     let metadata = pending
-        .change
         .metadata
         .as_ref()
         .or(existing.and_then(|existing| existing.metadata.as_ref()));
@@ -121,15 +123,15 @@ impl Saving {
         if base.is_some_and(|base| old.as_ref().map(|old| old.id) != Some(base.id)) {
             return Err(GatewayError::unknown_connection(name.as_str(), key.as_str()));
         }
+        let change = |old: &BTreeMap<_, _>| pending.labels.change(pending.metadata.clone(), old);
         let mut new = NewConnection {
             environment,
             name: name.clone(),
             integration: key.clone(),
             provider: pending.integration.provider.name.clone(),
             connection_config: pending.filled.stored_config(),
-            change: pending.change.clone(),
+            change: change(&BTreeMap::new()),
         };
-        new.change.tags = labels::tags_over(&pending.change, &BTreeMap::new());
         if let Authority::Session(hash) = &pending.authority {
             session_limits::may_connect(c, hash, now)?;
         }
@@ -138,7 +140,7 @@ impl Saving {
         let row = connections::lock(c, environment, key, name)?;
         if !created {
             self.check_old(c, &row)?;
-            new.change.tags = labels::tags_over(&pending.change, &row.tags);
+            new.change = change(&row.tags);
             connections::replace(c, row.id, &new, now)?;
         }
         if let Authority::Session(hash) = &pending.authority {

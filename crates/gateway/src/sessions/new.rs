@@ -207,7 +207,7 @@ async fn make(
             .map(|_| allowed.iter().map(|one| one.key.clone()).collect()),
         defaults,
         overrides,
-        webhook_url_override: labels.webhook_url_override.flatten(),
+        webhook_url_override: labels.webhook_url_override.filter(|url| !url.is_empty()),
         created_at: now,
         expires_at: now.plus(LASTS),
     };

@@ -107,7 +107,7 @@ impl EncryptionKeys {
     ) -> Result<SecretString, VaultError> {
         let sealed: Sealed = sealed.parse()?;
         match self.ring().open(place, &sealed) {
-            Err(VaultError::UnknownKey { .. }) => {
+            Err(VaultError::UnknownKey(_)) => {
                 self.refresh().await;
                 self.ring().open(place, &sealed)
             }
@@ -204,8 +204,8 @@ fn load_first(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Result<KeyR
     vault_keys::lock(c)?;
     let usage = Usage::read(c)?;
     let loaded = match (source, source.load()) {
-        (KeySource::File(file), Err(VaultError::KeyFileMissing { .. })) if usage.is_empty() => create(file),
-        (_, Err(error @ VaultError::KeyFileMissing { .. })) => Err(usage.without_file(&error)),
+        (KeySource::File(file), Err(VaultError::KeyFileMissing(_))) if usage.is_empty() => create(file),
+        (_, Err(error @ VaultError::KeyFileMissing(_))) => Err(usage.without_file(&error)),
         (_, loaded) => loaded.map_err(GatewayError::from),
     };
     let ring = loaded?;

@@ -172,7 +172,7 @@ pub async fn update(
 ) -> Result<FullIntegration> {
     match update_once(gateway, caller, of, request.clone()).await {
         // Another process sealed its secret fields with a new key after this one had read the key file.
-        Err(GatewayError::Vault(VaultError::UnknownKey { .. })) => {
+        Err(GatewayError::Vault(VaultError::UnknownKey(_))) => {
             update_once(gateway, caller, of, request).await
         }
         updated => updated,

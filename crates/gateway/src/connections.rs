@@ -21,16 +21,17 @@ use crate::credentials::{self, verify_stored};
 use crate::deletion;
 use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names};
-use crate::sync_permissions::sync_problems;
+use crate::sync_permissions::syncs_with_problem;
 
-/// A connection with the problems of its syncs and, if they are shown, its credentials.
+/// A connection with its syncs that have a problem and, if they are shown, its credentials.
 #[derive(Debug)]
-pub struct FullConnection {
+pub struct ConnectionDetails {
     /// The connection.
     pub connection: Connection,
     /// Its syncs that have a problem.
-    pub sync_problems: Vec<Sync>,
-    /// Its decrypted credentials, by the names under which they are stored; `None` in a list, and if the caller may not see them.
+    pub syncs_with_problem: Vec<Sync>,
+    /// Its decrypted credentials, by the names under which they are stored. `None` in a list, if the caller may not see them, or if a lost
+    /// encryption key sealed them or the secret fields of their integration.
     pub credentials: Option<(AuthMode, BTreeMap<String, SecretString>)>,
 }
 
@@ -50,7 +51,7 @@ pub async fn list(
     gateway: &Gateway,
     caller: &Caller,
     filter: ConnectionFilter,
-) -> Result<Vec<FullConnection>> {
+) -> Result<Vec<ConnectionDetails>> {
     let environment = caller.environment;
     let read = gateway.store.read(move |c| {
         let rows = connections::list(c, environment, &filter)?;
@@ -59,9 +60,9 @@ pub async fn list(
         Ok((rows, problems))
     });
     let (rows, problems) = read.await?;
-    let mut problems = sync_problems(gateway, problems);
-    let listed = rows.into_iter().map(|row| FullConnection {
-        sync_problems: problems.remove(&row.id).unwrap_or_default(),
+    let mut problems = syncs_with_problem(gateway, problems);
+    let listed = rows.into_iter().map(|row| ConnectionDetails {
+        syncs_with_problem: problems.remove(&row.id).unwrap_or_default(),
         connection: without_secrets(gateway, row),
         credentials: None,
     });
@@ -80,7 +81,7 @@ pub async fn show(
     caller: &Caller,
     names: Names<'_>,
     show: ShowCredentials,
-) -> Result<FullConnection> {
+) -> Result<ConnectionDetails> {
     let may_see = caller.may(Scope::ConnectionsReadCredentials);
     if show != ShowCredentials::IfAllowed && !may_see {
         return Err(GatewayError::Forbidden(Scope::ConnectionsReadCredentials));
@@ -98,8 +99,8 @@ pub async fn show(
     let (integration, connection, read) = read.await?;
     let mut resolved = names.found(integration, connection)?;
     let (problems, sealed) = read.unwrap_or_default();
-    let mut problems = sync_problems(gateway, problems);
-    let sync_problems = problems.remove(&resolved.connection.id).unwrap_or_default();
+    let mut problems = syncs_with_problem(gateway, problems);
+    let syncs_with_problem = problems.remove(&resolved.connection.id).unwrap_or_default();
     let opened = match &sealed {
         Some(sealed) => match gateway.open(&resolved, sealed).await {
             // There are no credentials; the problem of the connection says why.
@@ -124,10 +125,10 @@ pub async fn show(
         resolved.connection.last_fetched_at = Some(now);
         credentials = Some((target.provider.auth, target.variables.credentials.clone()));
     }
-    Ok(FullConnection {
+    Ok(ConnectionDetails {
         connection: without_secrets(gateway, resolved.connection),
         credentials,
-        sync_problems,
+        syncs_with_problem,
     })
 }
 

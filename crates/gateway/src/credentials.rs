@@ -21,7 +21,7 @@ pub(crate) use self::config::{ConnectionConfig, read_config};
 pub(crate) use self::form::{how_to_connect, refuse_oauth};
 pub use self::save::Connected;
 pub(crate) use self::save::{Authority, PendingConnection, save};
-pub(crate) use self::verify::{lacking_integration_config, verify_stored};
+pub(crate) use self::verify::{lacking_config_message, verify_stored};
 use crate::error::FieldError;
 use crate::gateway::template_values;
 use crate::secrets::Secrets;
@@ -62,8 +62,8 @@ impl CredentialInput<'_> {
     }
 }
 
-/// Returns the name of a new connection: the one that the request has in `field`, or a random one.
-pub(crate) fn new_name(
+/// Returns the name of the connection that a request creates or replaces: the one in its `field`, or a random one.
+pub(crate) fn requested_name(
     given: Option<&str>,
     field: &str,
     errors: &mut Vec<FieldError>,

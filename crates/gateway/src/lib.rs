@@ -38,7 +38,7 @@ pub use actions::{ActionOutput, ActionRequest, MAX_RETRIES, StoredAction};
 pub use api_keys::{NewKey, NewKeyRequest};
 pub use caller::{Caller, Scope, scope};
 pub use connections::{
-    ConnectRequest, ConnectionPatch, FullConnection, Import, MetadataChange, ShowCredentials,
+    ConnectRequest, ConnectionDetails, ConnectionPatch, Import, MetadataChange, ShowCredentials,
 };
 pub use credentials::Connected;
 pub use encryption::{Forgotten, LostKeys, Rotation};

@@ -66,7 +66,7 @@ pub async fn filter_and_page(
     let limit = filter.query.limit;
     let found = match found {
         Some(found) => found,
-        None => after(gateway, &filter, None, limit.saturating_add(1)).await?,
+        None => records_after(gateway, &filter, None, limit.saturating_add(1)).await?,
     };
     Ok((filter, RecordPage::of(found, limit)))
 }
@@ -139,7 +139,7 @@ async fn table(
 }
 
 /// Reads at most `limit` records after the position `after`, for a response that streams them all.
-pub async fn after(
+pub async fn records_after(
     gateway: &Gateway,
     filter: &RecordFilter,
     after: Option<Position>,

@@ -59,7 +59,10 @@ pub(crate) async fn unreadable_syncs(gateway: &Gateway, mut target: Target) -> V
 
 /// Returns the syncs with a problem, by connection. Syncs that the provider's file no longer declares are omitted, because no run would
 /// clear their problems.
-pub(crate) fn sync_problems(gateway: &Gateway, with_problem: Vec<Sync>) -> HashMap<ConnectionId, Vec<Sync>> {
+pub(crate) fn syncs_with_problem(
+    gateway: &Gateway,
+    with_problem: Vec<Sync>,
+) -> HashMap<ConnectionId, Vec<Sync>> {
     let mut problems: HashMap<ConnectionId, Vec<Sync>> = HashMap::new();
     for sync in with_problem {
         let provider = gateway.registry.get(sync.provider.as_str());
@@ -71,11 +74,11 @@ pub(crate) fn sync_problems(gateway: &Gateway, with_problem: Vec<Sync>) -> HashM
 }
 
 /// Reads the syncs of one connection that have a problem.
-pub(crate) async fn sync_problems_of(gateway: &Gateway, connection: &Connection) -> Result<Vec<Sync>> {
+pub(crate) async fn syncs_with_problem_of(gateway: &Gateway, connection: &Connection) -> Result<Vec<Sync>> {
     let (environment, id) = (connection.environment, connection.id);
     let read = gateway
         .store
         .read(move |c| syncs::with_problem(c, environment, &[id]));
-    let mut problems = sync_problems(gateway, read.await?);
+    let mut problems = syncs_with_problem(gateway, read.await?);
     Ok(problems.remove(&id).unwrap_or_default())
 }

@@ -319,14 +319,14 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
     let both = start(&app, ring(&[&new, &old])).await.unwrap();
     connect(&app, &both, "three").await;
     let nothing = LostKeys::find(app.store(), &ring(&[&new, &old])).await.unwrap();
-    assert!(nothing.keys().is_empty());
+    assert!(nothing.sealed_by_key().is_empty());
     let reported = start(&app, ring(&[&new])).await.err().unwrap().to_string();
     assert!(reported.contains("trunkline key forget --lost"), "{reported}");
 
     let left = ring(&[&new]);
     let lost = LostKeys::find(app.store(), &left).await.unwrap();
-    assert_eq!((lost.keys().len(), lost.connections()), (1, 2));
-    assert!(lost.keys().contains_key(old.id().as_str()));
+    assert_eq!((lost.sealed_by_key().len(), lost.connections()), (1, 2));
+    assert!(lost.sealed_by_key().contains_key(old.id().as_str()));
     // A key that is found before the confirmation is not given up.
     let kept = lost.forget(app.store(), &ring(&[&new, &old]), app.clock()).await;
     assert_eq!(kept.unwrap(), Forgotten::default());
@@ -335,7 +335,7 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
 
     let gateway = start(&app, left.clone()).await.unwrap();
     let again = LostKeys::find(app.store(), &left).await.unwrap();
-    assert!(again.keys().is_empty());
+    assert!(again.sealed_by_key().is_empty());
     assert!(gateway.target(&row(&app, &gateway, "three").await).await.is_ok());
     let caller = app.caller().await;
     for name in ["one", "two"] {
@@ -386,7 +386,7 @@ async fn a_lost_key_file_is_given_up_and_the_next_start_creates_another(app: Tes
     assert!(reported.contains("trunkline key forget --lost"), "{reported}");
 
     let lost = LostKeys::find(app.store(), &source).await.unwrap();
-    assert_eq!((lost.keys().len(), lost.connections()), (1, 1));
+    assert_eq!((lost.sealed_by_key().len(), lost.connections()), (1, 1));
     let forgotten = lost.forget(app.store(), &source, app.clock()).await.unwrap();
     assert_eq!(forgotten.connections, 1);
 

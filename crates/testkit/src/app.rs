@@ -304,7 +304,7 @@ impl TestApp {
         .expect("there are records");
         let mut after = None;
         loop {
-            let page = records::after(&self.gateway, &filter, after, 1_000)
+            let page = records::records_after(&self.gateway, &filter, after, 1_000)
                 .await
                 .expect("the records can be read");
             for record in &page {

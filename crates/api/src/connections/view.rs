@@ -16,11 +16,11 @@ pub(crate) struct ConnectionList {
     connections: Vec<ListedConnection>,
 }
 
-impl From<Vec<gateway::FullConnection>> for ConnectionList {
-    fn from(listed: Vec<gateway::FullConnection>) -> Self {
+impl From<Vec<gateway::ConnectionDetails>> for ConnectionList {
+    fn from(listed: Vec<gateway::ConnectionDetails>) -> Self {
         let listed = listed.into_iter().map(|listed| ListedConnection {
             created: listed.connection.created_at.to_string(),
-            shared: SharedFields::new(listed.connection, listed.sync_problems),
+            shared: SharedFields::new(listed.connection, listed.syncs_with_problem),
         });
         Self {
             connections: listed.collect(),
@@ -181,12 +181,14 @@ impl ConnectionError {
 }
 
 impl SharedFields {
-    fn new(row: Connection, sync_problems: Vec<Sync>) -> Self {
+    fn new(row: Connection, syncs_with_problem: Vec<Sync>) -> Self {
         let id = row.id.raw();
         let own = row
             .problem
             .map(|problem| ConnectionError::new(problem.kind.clone(), &id.to_string(), problem));
-        let of_syncs = sync_problems.into_iter().filter_map(ConnectionError::of_sync);
+        let of_syncs = syncs_with_problem
+            .into_iter()
+            .filter_map(ConnectionError::of_sync);
         Self {
             id,
             connection_id: row.name.to_string(),
@@ -202,7 +204,7 @@ impl SharedFields {
 
 impl FullConnection {
     /// Makes the response; `written` writes its times.
-    pub(super) fn new(shown: gateway::FullConnection, written: fn(Timestamp) -> String) -> Self {
+    pub(super) fn new(shown: gateway::ConnectionDetails, written: fn(Timestamp) -> String) -> Self {
         let row = shown.connection;
         let credentials = shown.credentials;
         Self {
@@ -214,7 +216,7 @@ impl FullConnection {
             credentials: credentials.map_or(ShownCredentials::Hidden {}, |(mode, values)| {
                 ShownCredentials::new(mode, &values)
             }),
-            shared: SharedFields::new(row, shown.sync_problems),
+            shared: SharedFields::new(row, shown.syncs_with_problem),
         }
     }
 }

@@ -94,7 +94,7 @@ pub(crate) async fn stream(
     limit: Option<i64>,
 ) -> Result<impl Stream<Item = Result<Bytes, StreamError>>, ApiError> {
     let chunk = limit.map_or(CHUNK, |limit| limit.min(CHUNK));
-    let first = records::after(&gateway, &filter, None, chunk).await?;
+    let first = records::records_after(&gateway, &filter, None, chunk).await?;
     Ok(try_stream! {
         let writer = RowWriter::new(filter.model());
         let mut bytes = format.header(filter.model())?;
@@ -110,7 +110,7 @@ pub(crate) async fn stream(
             }
             let Some(last) = records.pop().filter(|_| read == requested && left > 0) else { break };
             requested = left.min(CHUNK);
-            records = match records::after(&gateway, &filter, Some(last.position), requested).await {
+            records = match records::records_after(&gateway, &filter, Some(last.position), requested).await {
                 Ok(records) => records,
                 Err(error) => {
                     tracing::error!(%error, "a stream of records breaks off");

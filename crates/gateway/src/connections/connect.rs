@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::caller::Caller;
 use crate::credentials::{
-    self, Authority, Connected, CredentialInput, PendingConnection, new_name, refuse_oauth,
+    self, Authority, Connected, CredentialInput, PendingConnection, refuse_oauth, requested_name,
 };
 use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names};
@@ -45,7 +45,7 @@ impl ConnectRequest {
     fn check(&mut self) -> Result<(ConnectionName, Labels)> {
         let mut errors = Vec::new();
         let name = self.name.as_ref().map(ConnectionName::as_str);
-        let name = new_name(name, "connectionId", &mut errors);
+        let name = requested_name(name, "connectionId", &mut errors);
         // For some providers, `organization` is a field of the form, and text.
         let organization = match self.organization.take() {
             Some(Json::String(theirs)) => {

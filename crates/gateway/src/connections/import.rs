@@ -4,13 +4,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
-use super::{FullConnection, without_secrets};
+use super::{ConnectionDetails, without_secrets};
 use crate::caller::{Caller, Scope};
-use crate::credentials::{self, Authority, CredentialInput, PendingConnection, new_name};
+use crate::credentials::{self, Authority, CredentialInput, PendingConnection, requested_name};
 use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names};
 use crate::labels::{self, EndUser};
-use crate::sync_permissions::sync_problems_of;
+use crate::sync_permissions::syncs_with_problem_of;
 
 /// Credentials as they are stored.
 #[derive(ToSchema)]
@@ -65,12 +65,12 @@ pub struct Import {
 /// Verifies the credentials and stores them. If the name exists, this replaces its credentials and keeps its rows.
 ///
 /// The credentials are returned to callers that may see them.
-pub async fn import(gateway: &Gateway, caller: &Caller, import: Import) -> Result<FullConnection> {
+pub async fn import(gateway: &Gateway, caller: &Caller, import: Import) -> Result<ConnectionDetails> {
     let name = import.connection_id.as_deref();
     let names = Names::of(caller, &import.provider_config_key, name.unwrap_or_default());
     let (integration, existing) = gateway.resolve_optional(names).await?;
     let mut errors = Vec::new();
-    let name = new_name(name, "connection_id", &mut errors);
+    let name = requested_name(name, "connection_id", &mut errors);
     let webhook_url = import.webhook_url_override;
     let labels = labels::parse(import.tags, import.end_user, None, webhook_url, &mut errors);
     let filled = CredentialInput::Typed(import.credentials)
@@ -97,8 +97,8 @@ pub async fn import(gateway: &Gateway, caller: &Caller, import: Import) -> Resul
         authority: Authority::ApiKey(caller.key),
     };
     let connection = credentials::save(gateway, pending).await?.connection;
-    Ok(FullConnection {
-        sync_problems: sync_problems_of(gateway, &connection).await?,
+    Ok(ConnectionDetails {
+        syncs_with_problem: syncs_with_problem_of(gateway, &connection).await?,
         connection: without_secrets(gateway, connection),
         credentials,
     })

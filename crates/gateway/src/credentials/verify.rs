@@ -28,7 +28,7 @@ pub(super) async fn verify(
 ) -> Result<Target> {
     let integration_config = gateway.integration_config(integration).await?;
     let provider = &integration.provider;
-    if let Some(message) = lacking_integration_config(gateway, integration, &integration_config) {
+    if let Some(message) = lacking_config_message(gateway, integration, &integration_config) {
         return Err(GatewayError::Uncallable(message));
     }
     let variables = Variables {
@@ -77,7 +77,7 @@ pub(crate) async fn verify_stored(gateway: &Gateway, connection: &Connection, ta
 }
 
 /// The message for an integration that lacks values in `config`, without which no request can be made; `None` if it lacks none.
-pub(crate) fn lacking_integration_config(
+pub(crate) fn lacking_config_message(
     gateway: &Gateway,
     integration: &ResolvedIntegration,
     config: &Config,

@@ -36,7 +36,7 @@ impl LostKeys {
     }
 
     /// What each lost key sealed, by the key's public id.
-    pub fn keys(&self) -> &BTreeMap<String, SealedCount> {
+    pub fn sealed_by_key(&self) -> &BTreeMap<String, SealedCount> {
         &self.0
     }
 
@@ -90,7 +90,7 @@ impl LostKeys {
 /// Returns the ids of the available keys; none if the key file is missing. An unreadable key file is an error.
 fn held(source: &KeySource) -> Result<Vec<String>> {
     match source.load() {
-        Err(VaultError::KeyFileMissing { .. }) => Ok(Vec::new()),
+        Err(VaultError::KeyFileMissing(_)) => Ok(Vec::new()),
         loaded => Ok(loaded?.ids().iter().map(ToString::to_string).collect()),
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct ResolvedConnection {
     pub(crate) connection: Connection,
 }
 
-/// The integration and the connection that a request names, as the caller wrote them, in the caller's environment.
+/// The integration and the connection that a request names in one environment, as the request wrote them.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'a> {
     pub(crate) environment: EnvironmentId,

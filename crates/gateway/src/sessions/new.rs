@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use vault::session_token;
 
 use crate::caller::Caller;
-use crate::credentials::{lacking_integration_config, read_config};
+use crate::credentials::{lacking_config_message, read_config};
 use crate::error::{FieldError, GatewayError, Result};
 use crate::gateway::{Gateway, Names, ResolvedIntegration};
 use crate::labels::{self, EndUser, Organization};
@@ -177,7 +177,7 @@ async fn make(
         let path = ["allowed_integrations".to_owned(), index.to_string()];
         if let Some(one) = known(gateway, caller, key, &path, &mut errors).await? {
             let config = gateway.integration_config(&one).await?;
-            if let Some(message) = lacking_integration_config(gateway, &one, &config) {
+            if let Some(message) = lacking_config_message(gateway, &one, &config) {
                 errors.push(FieldError::new("invalid", path, message));
             }
             allowed.push(one);

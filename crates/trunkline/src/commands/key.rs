@@ -66,12 +66,12 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<()> {
     );
     wiring::require_current_tables(&store).await?;
     let lost = LostKeys::find(&store, &source).await?;
-    if lost.keys().is_empty() {
+    if lost.sealed_by_key().is_empty() {
         return output::sentence(format_args!(
             "No encryption key is lost: {source} decrypts all stored credentials."
         ));
     }
-    for (id, sealed) in lost.keys() {
+    for (id, sealed) in lost.sealed_by_key() {
         output::note(format_args!(
             "The encryption key {id} is lost. It encrypted the credentials of {}, with the secret fields of their configuration{}.",
             counted(sealed.connections, "connection"),

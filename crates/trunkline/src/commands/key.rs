@@ -1,7 +1,7 @@
 //! `key`: generates keys, rotates the encryption key while servers run, and deletes the data of a lost one.
 
 use domain::{Clock, EnvironmentName};
-use gateway::{Gateway, LostKeys, Rotation, encryption};
+use gateway::{Gateway, LostKeys, Rotation, SealedCount, encryption};
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret;
 use vault::{EncryptionKey, api_key};
@@ -71,7 +71,10 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<()> {
             "No encryption key is lost: {source} decrypts all stored credentials."
         ));
     }
-    for (id, sealed) in lost.sealed_by_key() {
+    let mut keys: Vec<_> = lost.sealed_by_key().iter().collect();
+    // Keys that seal nothing any more come last.
+    keys.sort_by_key(|(_, sealed)| **sealed == SealedCount::default());
+    for (id, sealed) in keys {
         output::note(format_args!(
             "The encryption key {id} is lost. It encrypted the credentials of {}, with the secret fields of their configuration{}.",
             counted(sealed.connections, "connection"),

@@ -3,8 +3,10 @@
 //! The API and the worker use this crate and have no rules of their own; it knows no HTTP server and writes no SQL. The consequences of a
 //! change are stored in its transaction, and no transaction spans a request to a provider.
 //!
-//! `gateway` is at the bottom. The use cases are the functions of the public modules above it: each takes the [`Gateway`], and no module of
-//! use cases imports another. Shared parts are in modules between (`credentials`, `deletion`, `health`, `sync_permissions`).
+//! `gateway` is at the bottom. The use cases are the functions of the public modules above it. They take the [`Gateway`], except [`LostKeys`],
+//! which is for databases that no gateway can open, and helpers that read no data, such as [`syncs::next_due`]. No module of use cases
+//! imports another. They share the modules between: `credentials`, `deletion`, `sync_permissions`, and [`health`], which is public because
+//! the worker uses it too.
 
 pub mod actions;
 pub mod api_keys;

@@ -191,15 +191,25 @@ impl Pool {
 
     /// Closes the connections and waits for that, for a second at most. Later calls fail.
     pub(crate) fn close(&self) {
-        let mut state = self.0.state();
-        state.idle.clear();
-        state.alive = None;
-        let ended = state.ended.take();
-        drop(state);
-        if let Some(ended) = ended {
+        if let Some(ended) = self.begin_close() {
             // Nothing is ever sent: this returns when all senders are dropped, or after the timeout.
             let _: Result<Infallible, _> = ended.recv_timeout(CLOSING);
         }
+    }
+
+    /// Closes idle connections at once, and the others when their calls end. The receiver is disconnected once all are closed.
+    fn begin_close(&self) -> Option<mpsc::Receiver<Infallible>> {
+        let mut state = self.0.state();
+        state.idle.clear();
+        state.alive = None;
+        state.ended.take()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // A running call shares the state, and would keep idle connections open.
+        drop(self.begin_close());
     }
 }
 

@@ -200,6 +200,44 @@ async fn connections_that_a_network_drops_silently_are_replaced() {
     works_again(&store).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_store_closes_idle_connections_while_a_call_runs() {
+    let Some(database) = TestDatabase::new(Dialect::Postgres).await else {
+        return;
+    };
+    let store = store(&database.url).await;
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (started, is_started) = tokio::sync::oneshot::channel();
+    let running = tokio::spawn({
+        let store = store.clone();
+        async move {
+            store
+                .read(move |_| {
+                    started.send(()).unwrap();
+                    let _: Result<(), _> = released.recv();
+                    Ok(())
+                })
+                .await
+        }
+    });
+    is_started.await.unwrap();
+    write(&store, "idle").await.unwrap();
+
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    drop(store);
+
+    // One connection of the call that runs, and one of the observer. The statement fails if there are more.
+    let at_most_two =
+        "SELECT 1 / (count(*) <= 2)::int FROM pg_stat_activity WHERE datname = current_database()";
+    let observer = database.store().await;
+    let began = Instant::now();
+    while let Err(error) = observer.read(|c| run_sql(c, at_most_two)).await {
+        assert!(began.elapsed() < Duration::from_secs(20), "{error:?}");
+    }
+    drop(release);
+}
+
 /// Holds SQLite's write lock like another process: with a connection that the store does not know.
 async fn locked(path: &Path) -> impl FnOnce() {
     let url: DatabaseUrl = format!("sqlite://{}", path.display()).parse().unwrap();

@@ -1,6 +1,7 @@
 //! Connect sessions: permissions to connect that expire. Only hashes of their tokens are stored.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use diesel::prelude::*;
 use domain::{ConnectionId, EnvironmentId, IntegrationKey, Timestamp};
@@ -11,7 +12,7 @@ use crate::schema::connect_sessions;
 use crate::{DbConn, StoreError};
 
 /// A session, known by the hash of its token.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ConnectSession {
     /// The environment of the connections.
     pub environment: EnvironmentId,
@@ -42,6 +43,16 @@ impl ConnectSession {
     pub fn allows(&self, key: &IntegrationKey) -> bool {
         let allowed = self.allowed_integrations.as_ref();
         allowed.is_none_or(|allowed| allowed.contains(key))
+    }
+}
+
+/// Shows neither the hash nor what the client sent, which may be personal.
+impl fmt::Debug for ConnectSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectSession")
+            .field("environment", &self.environment)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }
 

@@ -25,6 +25,17 @@ fn session(environment: domain::EnvironmentId, hash: &str, from: domain::Timesta
     }
 }
 
+#[test]
+fn debug_output_shows_neither_the_hash_nor_the_end_user() {
+    let new = ConnectSession {
+        end_user: Some(json!({ "email": "ada@example.org" })),
+        ..session(domain::EnvironmentId::from_raw(1), "the hash", NOW)
+    };
+    let shown = format!("{new:?}");
+    assert!(!shown.contains("the hash"), "{shown}");
+    assert!(!shown.contains("ada@example.org"), "{shown}");
+}
+
 #[on_both_databases]
 async fn a_session_is_found_until_it_ends_and_deleted_when_another_is_created(fixture: Fixture) {
     let dev = fixture.environment("dev").await;

@@ -125,7 +125,8 @@ pub fn of_provider_any_environment(
         .load(c)?)
 }
 
-/// Changes the integration.
+/// Changes the integration, which the caller has found or locked within its environment in the same transaction.
+/// [`StoreError::NotFound`] if it does not exist.
 pub fn change(
     c: &mut DbConn,
     id: IntegrationId,
@@ -146,14 +147,17 @@ pub fn change(
         json(&change.config)?.map(|config| integrations::config.eq(config)),
         json(&change.custom)?.map(|custom| integrations::custom.eq(custom)),
     );
-    diesel::update(integrations::table.find(id.raw()))
+    let changed = diesel::update(integrations::table.find(id.raw()))
         .set(set)
         .execute(c)
         .map_err(StoreError::about("integration"))?;
+    if changed == 0 {
+        return Err(StoreError::NotFound { what: "integration" });
+    }
     Ok(())
 }
 
-/// Deletes the integration. Delete its connections before.
+/// Deletes the integration, which the caller has locked within its environment in the same transaction. Delete its connections before.
 pub fn delete(c: &mut DbConn, id: IntegrationId) -> Result<(), StoreError> {
     diesel::delete(integrations::table.find(id.raw())).execute(c)?;
     Ok(())

@@ -1,9 +1,10 @@
-//! Environments, API keys, vault keys and sealed credentials.
+//! Environments, API keys, integrations, vault keys and sealed credentials.
 
 use std::time::Duration;
 
-use domain::{ApiKeyId, Timestamp};
+use domain::{ApiKeyId, IntegrationId, Timestamp};
 use store::api_keys::{self, NewApiKey};
+use store::integrations::{self, IntegrationChange};
 use store::vault_keys::{self, VaultKey};
 use store::{StoreError, credentials, environments};
 use testkit_macros::on_both_databases;
@@ -22,6 +23,19 @@ async fn an_environment_is_created_once(fixture: Fixture) {
     assert!(matches!(
         missing,
         Err(StoreError::NotFound { what: "environment" })
+    ));
+}
+
+#[on_both_databases]
+async fn a_change_of_an_integration_that_does_not_exist_fails(fixture: Fixture) {
+    let (id, change) = (IntegrationId::from_raw(1), IntegrationChange::default());
+    let changed = fixture
+        .store
+        .write(move |c| integrations::change(c, id, &change, NOW))
+        .await;
+    assert!(matches!(
+        changed,
+        Err(StoreError::NotFound { what: "integration" })
     ));
 }
 

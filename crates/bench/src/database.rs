@@ -48,7 +48,7 @@ impl DatabaseKind {
                 Ok(Database::Sqlite { address, folder })
             }
             Self::Postgres(server) => {
-                let name = server.create()?;
+                let name = server.create();
                 Ok(Database::Postgres {
                     address: server.address(&name),
                     name,

@@ -5,7 +5,6 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, ensure};
 use store::testing::TestServer;
@@ -24,7 +23,6 @@ pub(crate) const LONG_SETTINGS: &str =
 pub(crate) struct Server {
     server: TestServer,
     postmaster: u32,
-    databases: AtomicU32,
 }
 
 impl Server {
@@ -33,17 +31,12 @@ impl Server {
         Self::start_with(SETTINGS)
     }
 
-    /// Starts a server with these settings, separated by spaces. They override those of the servers of tests.
+    /// Starts a server with these settings, separated by spaces.
     pub(crate) fn start_with(settings: &str) -> anyhow::Result<Self> {
-        let settings = ["max_connections=100"].into_iter().chain(settings.split(' '));
-        let options: String = settings.map(|setting| format!("-c {setting} ")).collect();
-        let server = TestServer::start_with(&options, None).context("cannot start PostgreSQL")?;
+        let options = format!("-c {}", settings.replace(' ', " -c "));
+        let server = TestServer::start_with(&options, None)?;
         let postmaster = server.postmaster().context("PostgreSQL has ended")?.parse()?;
-        Ok(Self {
-            server,
-            postmaster,
-            databases: AtomicU32::new(0),
-        })
+        Ok(Self { server, postmaster })
     }
 
     /// Returns the server's version.
@@ -61,11 +54,9 @@ impl Server {
         self.server.address(database)
     }
 
-    /// Creates a database and returns its name.
-    pub(crate) fn create(&self) -> anyhow::Result<String> {
-        let name = format!("bench_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.run(&self.address("postgres"), &format!("CREATE DATABASE {name}"))?;
-        Ok(name)
+    /// Creates a database without tables, and returns its name.
+    pub(crate) fn create(&self) -> String {
+        self.server.create_database("template1")
     }
 
     pub(crate) fn remove(&self, name: &str) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! Temporary databases for tests: a SQLite file, and a database of a PostgreSQL server that the test process starts for itself.
 //!
-//! Each process starts the server once, with its folder in the temporary directory. A guard process waits for the end of ours,
+//! Each process starts the server once, with its folder in the temporary directory. A supervisor process waits for the end of ours,
 //! however it comes, stops the server and removes the folder. PostgreSQL refuses to run as root, so it then runs as the user
 //! `postgres`, which its packages create.
 
@@ -16,7 +16,7 @@ mod server;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use pooler::Pooler;
-pub use server::TestServer;
+pub use server::{StartError, TestServer};
 
 use crate::dialect::on_db;
 pub use crate::dialect::{describe_tables, waits_for_lock};

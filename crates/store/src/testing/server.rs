@@ -1,4 +1,4 @@
-//! PostgreSQL servers of the test process: a shared one, and servers of a single test.
+//! PostgreSQL servers: one that the tests of a process share, and servers of a single test or of the benchmark.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,21 @@ use crate::{DatabaseUrl, DbConn};
 /// If this is set, a test fails that would be skipped because a program is missing.
 const REQUIRED: &str = "TRUNKLINE_TEST_REQUIRE_POSTGRES";
 
+/// The options of servers for tests: the data need not survive a crash of the machine.
+const TEST_OPTIONS: &str =
+    "-c fsync=off -c full_page_writes=off -c max_connections=400 -c shared_buffers=256MB";
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A program, a user or a locale is missing. Tests are then skipped.
+    #[error("{0}")]
+    Missing(&'static str),
+    /// PostgreSQL itself failed.
+    #[error("PostgreSQL did not start: see its log on standard error")]
+    Failed,
+}
+
 /// A PostgreSQL server with a folder of its own, which can be suspended, killed and restarted. Dropping it stops the server.
 #[derive(Debug)]
 pub struct TestServer {
@@ -23,6 +38,8 @@ pub struct TestServer {
     folder: PathBuf,
     /// The folder of the server's programs.
     bin_dir: PathBuf,
+    /// The options of `postgres`.
+    options: String,
     next_database: AtomicU32,
     /// Stops the server when our process closes its input, which the end of the process does too.
     supervisor: Child,
@@ -33,7 +50,7 @@ pub(super) fn shared() -> Option<&'static TestServer> {
     static SERVER: OnceLock<Option<TestServer>> = OnceLock::new();
     // Commits need not survive a crash: the server is never killed before the last test.
     SERVER
-        .get_or_init(|| TestServer::start_with("-c synchronous_commit=off", None))
+        .get_or_init(|| TestServer::start_for_tests("-c synchronous_commit=off", None))
         .as_ref()
 }
 
@@ -44,8 +61,7 @@ trap '' INT TERM HUP
 folder=$1; bin=$2; more=$3; language=$4
 cd "$folder" &&
 "$bin/initdb" -D "$folder/data" -U trunkline -A trust -N -E UTF8 --locale=C >"$folder/log" 2>&1 &&
-printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$folder'" "fsync = off" "full_page_writes = off" \
-"max_connections = 400" "shared_buffers = 256MB" >>"$folder/data/postgresql.conf" &&
+printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$folder'" >>"$folder/data/postgresql.conf" &&
 if [ -n "$language" ]; then
     mkdir "$folder/locale" && localedef -i "$language" -f UTF-8 --no-archive "$folder/locale/$language.utf8" >>"$folder/log" 2>&1
     export LOCPATH="$folder/locale"
@@ -61,21 +77,30 @@ cd / && rm -rf "$folder"
 impl TestServer {
     /// Starts a server; `None` if its programs are missing.
     pub fn start() -> Option<Self> {
-        Self::start_with("", None)
+        Self::start_for_tests("", None)
     }
 
     /// Starts a server whose messages are in German; `None` if the locale cannot be created.
     pub fn start_in_german() -> Option<Self> {
-        Self::start_with("", Some("de_DE"))
+        Self::start_for_tests("", Some("de_DE"))
     }
 
-    /// Starts a server. `options` are those of `postgres`, and `language` is a locale such as `de_DE` for its messages. `None` if the programs
-    /// or the locale are missing.
-    pub fn start_with(options: &str, language: Option<&str>) -> Option<Self> {
-        let Some(bin_dir) = bin_dir() else {
-            skip("no initdb and pg_ctl: install PostgreSQL 15 or later");
-            return None;
-        };
+    /// [`TestServer::start_with`] the options of tests as well; `None` if the tests are skipped.
+    fn start_for_tests(options: &str, language: Option<&str>) -> Option<Self> {
+        match Self::start_with(&format!("{TEST_OPTIONS} {options}"), language) {
+            Ok(server) => Some(server),
+            Err(StartError::Missing(why)) => {
+                skip(why);
+                None
+            }
+            Err(error @ StartError::Failed) => panic!("{error}"),
+        }
+    }
+
+    /// Starts a server. `options` are those of `postgres`, and `language` is a locale such as `de_DE` for its messages.
+    pub fn start_with(options: &str, language: Option<&str>) -> Result<Self, StartError> {
+        let missing = "cannot find initdb and pg_ctl: install PostgreSQL 15 or later";
+        let bin_dir = bin_dir().ok_or(StartError::Missing(missing))?;
         let folder = tempfile::Builder::new()
             .prefix("trunkline-pg-")
             .tempdir()
@@ -84,8 +109,9 @@ impl TestServer {
         if is_root() {
             let owned = Command::new("chown").arg("postgres").arg(&folder).status();
             if !owned.is_ok_and(|status| status.success()) {
-                skip("PostgreSQL does not run as root, and there is no user postgres");
-                return None;
+                return Err(StartError::Missing(
+                    "PostgreSQL does not run as root, and there is no user postgres",
+                ));
             }
         }
         let mut supervisor = as_its_user("sh")
@@ -100,20 +126,23 @@ impl TestServer {
         BufReader::new(supervisor.stdout.take().expect("piped"))
             .read_line(&mut line)
             .expect("the supervisor's output");
-        if line.trim() != "ready" && language.is_some() {
-            skip("there is no locale for another language: install locales");
+        if line.trim() != "ready" {
             supervisor.wait().expect("the supervisor ends");
-            return None;
+            return Err(if language.is_some() {
+                StartError::Missing("there is no locale for another language: install locales")
+            } else {
+                StartError::Failed
+            });
         }
-        assert_eq!(line.trim(), "ready", "PostgreSQL did not start");
         let server = Self {
             folder,
             bin_dir,
+            options: options.to_owned(),
             next_database: AtomicU32::new(0),
             supervisor,
         };
         server.make_template();
-        Some(server)
+        Ok(server)
     }
 
     /// Returns the URL of a database of the server.
@@ -147,7 +176,7 @@ impl TestServer {
     }
 
     /// Creates a copy of the database `template`, and returns its name.
-    pub(super) fn create_database(&self, template: &str) -> String {
+    pub fn create_database(&self, template: &str) -> String {
         let name = format!("test_{}", self.next_database.fetch_add(1, Ordering::Relaxed));
         self.administer(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
         name
@@ -227,7 +256,7 @@ impl TestServer {
                 .arg(self.folder.join("data"))
                 .args(["-w", "-l"])
                 .arg(self.folder.join("log"))
-                .arg("start")
+                .args(["-o", &self.options, "start"])
                 .current_dir("/")
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())

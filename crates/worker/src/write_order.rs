@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use store::records::Requested;
 
@@ -17,8 +18,20 @@ const REMEMBERED: usize = 256;
 pub(crate) struct RequestPosition {
     /// The last change number before the request.
     pub(crate) number: i64,
-    /// How many requests the run has sent before it.
-    pub(crate) turn: u64,
+    /// How many positions the run has given out before it.
+    turn: u64,
+}
+
+/// Gives out the positions of a run's requests.
+#[derive(Debug, Default)]
+pub(crate) struct RequestPositions(AtomicU64);
+
+impl RequestPositions {
+    /// Returns the position of what is requested next. `number` is the last change number before it.
+    pub(crate) fn give_out(&self, number: i64) -> RequestPosition {
+        let turn = self.0.fetch_add(1, Ordering::SeqCst);
+        RequestPosition { number, turn }
+    }
 }
 
 /// The writes of the run's pages, oldest first: when each page was requested, and the change numbers that its rows got.
@@ -54,13 +67,10 @@ impl WrittenPages {
 mod tests {
     use super::*;
 
-    fn position(number: i64, turn: u64) -> RequestPosition {
-        RequestPosition { number, turn }
-    }
-
     #[test]
     fn of_two_pages_of_a_run_the_one_requested_later_wins() {
-        let (first, second) = (position(5, 0), position(5, 1));
+        let positions = RequestPositions::default();
+        let (first, second) = (positions.give_out(5), positions.give_out(5));
         let mut writes = WrittenPages::default();
 
         writes.note(first, Some(6..=9));
@@ -71,14 +81,14 @@ mod tests {
             [],
             "rows stay that a later request or another writer has written"
         );
-        assert_eq!(writes.requested(position(10, 2)).older, []);
+        assert_eq!(writes.requested(positions.give_out(10)).older, []);
     }
 
     #[test]
     fn the_number_of_remembered_writes_is_limited() {
-        let mut writes = WrittenPages::default();
+        let (positions, mut writes) = (RequestPositions::default(), WrittenPages::default());
         for number in 0..1_000 {
-            writes.note(position(number, 0), Some(number..=number));
+            writes.note(positions.give_out(number), Some(number..=number));
         }
         assert_eq!(writes.0.len(), REMEMBERED);
     }

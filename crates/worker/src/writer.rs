@@ -5,7 +5,6 @@
 
 mod group_commit;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use upstream::BodyMemory;
 use self::group_commit::Queue;
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
-use crate::write_order::{RequestPosition, WrittenPages};
+use crate::write_order::{RequestPosition, RequestPositions, WrittenPages};
 
 /// The buffer is flushed above this many records.
 const BUFFERED_RECORDS: usize = 500;
@@ -67,8 +66,7 @@ pub(crate) struct Writer {
     connection: ConnectionId,
     run: RunId,
     lease: Lease<Sync>,
-    /// How many requests have a position.
-    turns: AtomicU64,
+    positions: RequestPositions,
     /// Locked while a transaction runs, so that one runs at a time.
     writes: tokio::sync::Mutex<WrittenPages>,
     state: Mutex<State>,
@@ -123,7 +121,7 @@ impl Writer {
             connection,
             run,
             lease,
-            turns: AtomicU64::default(),
+            positions: RequestPositions::default(),
             writes: tokio::sync::Mutex::default(),
             state: Mutex::new(state),
             written: OnceLock::new(),
@@ -181,8 +179,7 @@ impl Writer {
                 number
             }
         };
-        let turn = self.turns.fetch_add(1, Ordering::SeqCst);
-        Ok(RequestPosition { number, turn })
+        Ok(self.positions.give_out(number))
     }
 
     /// Submits a page. If it has only records, it is buffered, up to a limit, until [`Writer::flush`], and its counts are unknown. Otherwise

@@ -13,7 +13,7 @@ use store::schedule::Claimed;
 use tokio_util::sync::CancellationToken;
 use upstream::{RequestError, VerifyError};
 
-use self::ending::{Ending, Outcome, Then};
+use self::ending::{Ending, RunResult, Then};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::options::ListBounds;
@@ -80,7 +80,7 @@ pub(crate) async fn run_sync(
 }
 
 /// Reads, then writes the buffered pages, whatever the outcome of the reading.
-async fn read_and_write(context: &Arc<Context>) -> (Outcome, FinalUpdate) {
+async fn read_and_write(context: &Arc<Context>) -> (RunResult, FinalUpdate) {
     let outcome = match (read_if_authorized(context).await, context.writer.flush().await) {
         (Ok(then), flushed) => flushed.map(|()| then),
         (Err(_), Err(flushed)) if flushed.database_is_away() => Err(flushed),
@@ -94,7 +94,7 @@ async fn read_and_write(context: &Arc<Context>) -> (Outcome, FinalUpdate) {
 }
 
 /// Reads, unless the provider refuses the credentials.
-async fn read_if_authorized(context: &Arc<Context>) -> Outcome {
+async fn read_if_authorized(context: &Arc<Context>) -> RunResult {
     let problem = context.connection.problem.as_ref();
     if problem.is_some_and(|problem| problem.kind == AUTH_PROBLEM) {
         // One verification shows whether the key works again; a run would send many requests.
@@ -119,7 +119,7 @@ async fn read_if_authorized(context: &Arc<Context>) -> Outcome {
 }
 
 /// Takes the steps of a run, in order.
-async fn read(context: &Arc<Context>) -> Outcome {
+async fn read(context: &Arc<Context>) -> RunResult {
     if context.window().is_none() {
         note_kind(context, "full");
         full_scan::run(context).await?;

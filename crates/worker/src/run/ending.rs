@@ -40,7 +40,7 @@ pub(super) enum Then {
 }
 
 /// How a run ended.
-pub(super) type Outcome = Result<Then, Failure>;
+pub(super) type RunResult = Result<Then, Failure>;
 
 /// Stores the end of a run.
 pub(super) struct Ending {
@@ -67,7 +67,7 @@ impl Ending {
     }
 
     /// Stores how the run ended, or returns the sync to the queue so that the next claim resumes the run.
-    pub(super) async fn store(&self, outcome: &Arc<Outcome>) -> Result<(), GatewayError> {
+    pub(super) async fn store(&self, outcome: &Arc<RunResult>) -> Result<(), GatewayError> {
         match &**outcome {
             Err(Failure::Stopping) => self.hand_back(Duration::ZERO).await,
             Err(failure) if failure.database_is_away() => {
@@ -94,7 +94,7 @@ impl Ending {
         Ok(given_back.await?)
     }
 
-    async fn end(&self, outcome: Arc<Outcome>) -> Result<(), GatewayError> {
+    async fn end(&self, outcome: Arc<RunResult>) -> Result<(), GatewayError> {
         let now = self.gateway.clock.now();
         let (lease, registry, run) = (self.lease.clone(), Arc::clone(&self.gateway.registry), self.run);
         let FinalUpdate { notes, checkpoint } = self.final_update.clone();
@@ -147,7 +147,7 @@ impl Ending {
 ///
 /// Without good credentials or a permission it is never due sooner than that. After another failure it is never due later, whatever wait
 /// the provider requested: after a request that comes too soon, it can do so again.
-fn due(outcome: &Outcome, regular: Timestamp, now: Timestamp, failures: u32, sync: SyncId) -> Timestamp {
+fn due(outcome: &RunResult, regular: Timestamp, now: Timestamp, failures: u32, sync: SyncId) -> Timestamp {
     let failure = match outcome {
         Ok(Then::AtOnce) => return now,
         Ok(Then::Scheduled) => return regular,
@@ -177,7 +177,7 @@ fn note_permission(
     c: &mut DbConn,
     provider: Option<&Arc<Provider>>,
     sync: &Sync,
-    outcome: &Outcome,
+    outcome: &RunResult,
     updated_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {

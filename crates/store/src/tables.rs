@@ -36,7 +36,7 @@ const FORMER_JSON: &str = "jsonb";
 /// Call it in [`crate::Store::write`]. Several processes may do so at once. [`StoreError::Refused`] if a column's type or the key has
 /// changed, which would lose data; nothing is changed then.
 pub fn ensure(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
-    advisory_lock(c, TABLES_LOCK)?;
+    lock(c)?;
     let dialect = c.dialect();
     let shape = table_shape(c, model.table.as_str())?;
     let mut sql = if shape.columns.is_empty() {
@@ -104,7 +104,7 @@ pub fn drop_unused(
     variant: &Variant,
     table: &TableName,
 ) -> Result<(), StoreError> {
-    advisory_lock(c, TABLES_LOCK)?;
+    lock(c)?;
     if *variant == Variant::base() || syncs::variants_any_environment(c, provider, sync)?.contains(variant) {
         return Ok(());
     }
@@ -122,7 +122,7 @@ pub fn drop_orphans(
     model: &Model,
     others: &[TableName],
 ) -> Result<Vec<String>, StoreError> {
-    advisory_lock(c, TABLES_LOCK)?;
+    lock(c)?;
     let mut used: Vec<TableName> = syncs::variants_any_environment(c, provider, sync)?
         .iter()
         .map(|variant| model.of_variant(variant).table)

@@ -230,8 +230,9 @@ async fn measures_how_fast_pages_are_written() {
         let load = Load::new(database.store().await).await.unwrap();
         let (first, again) = (load.all(PAGES).await.unwrap(), load.all(PAGES).await.unwrap());
         let bare = load.bare(PAGES).await.unwrap();
+        let database = format!("{dialect:?}");
         println!(
-            "{dialect:>8?}: first load {:.1} us a row, unchanged {:.1}, bare bulk load {:.1} (ratio {:.2})",
+            "{database:>8}: first load {:.1} us a row, unchanged {:.1}, bare bulk load {:.1} (ratio {:.2})",
             each(first),
             each(again),
             each(bare),

@@ -237,7 +237,7 @@ pub fn list(
         .load(c)?)
 }
 
-/// Returns how many connections the environment has, or one of its integrations.
+/// Returns how many connections the environment has; with `integration`, only those of that one.
 pub fn count(
     c: &mut DbConn,
     environment: EnvironmentId,

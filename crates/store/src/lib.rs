@@ -1,8 +1,11 @@
 //! All SQL of Trunkline: the control tables, leased work, the typed tables of synced records, and migrations.
 //!
 //! This crate knows no HTTP and no provider. One [`Store`] stands for two databases: SQLite in a file, and PostgreSQL. Every function
-//! takes the connection of the transaction that it belongs to. It also takes the environment, or is named `…_any_environment`, unless
-//! its other arguments are known to belong to the caller.
+//! takes the connection of the transaction that it belongs to.
+//!
+//! A function that serves a caller takes the environment, or a row or id that was already found within it. The caller's environment is
+//! itself found by a name, or by the hash of an API key or of a session's token. Functions of the worker and of clean-up work on all
+//! environments. A read that could be mistaken for one within an environment, and is not, is named `…_any_environment`.
 
 pub mod actions;
 pub mod api_keys;

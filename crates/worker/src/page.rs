@@ -22,8 +22,8 @@ pub(crate) struct Page {
     pub(crate) skipped: usize,
     /// Why the first of these could not be stored.
     pub(crate) first_skipped: Option<RecordError>,
-    /// The values at the wanted paths, in the shape of the response. A list there is an object by index. A list or object that is itself
-    /// wanted is empty.
+    /// The values at the wanted paths, in the shape of the response, except that a list is an object by index; a list or object that is
+    /// itself wanted is empty.
     pub(crate) envelope: Json,
 }
 

@@ -329,7 +329,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Commits, and queues new slices of these ranges. They are stored if this slice is.
+    /// Submits the page, and queues new slices of these ranges. They are stored if this slice is.
     async fn submit_with_parts(
         &self,
         mut write: PageWrite,

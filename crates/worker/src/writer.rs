@@ -27,13 +27,13 @@ use crate::write_order::{RequestPosition, RequestPositions, WrittenPages};
 const BUFFERED_RECORDS: usize = 500;
 /// The buffer is flushed above this many bytes of response bodies.
 const BUFFERED_BYTES: usize = 256 << 10;
-/// Notes are stored at least this often while pages arrive, so that the run's row shows its progress.
+/// Once the last stored notes are older than this, new ones are stored with the next page, so that the run's row shows its progress.
 const STORE_NOTES_EVERY: Duration = Duration::from_secs(2);
 /// How long a change number is reused for requests after it was read. A number up to this old is safe: the page skips rows that changed
 /// since, and the next run re-reads them.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// A page's records to write, and changes to store in the same transaction.
+/// Records to write, usually of a page, and changes to store in the same transaction.
 #[derive(Debug, Default)]
 pub(crate) struct PageWrite {
     pub(crate) records: Vec<Record>,

@@ -257,11 +257,19 @@ pub(crate) fn log_attempt(
     );
 }
 
-/// Whether a success holds an error in its body, by the rule of the provider's file.
+/// The most bytes of a body with invalid UTF-8 in which an error is looked for: such a body is copied.
+const MAX_REPAIRED: usize = 1 << 20;
+
+/// Whether a success holds an error in its body, by the rule of the provider's file. A body of more than 1 MiB that is not valid UTF-8
+/// counts as one without an error.
 fn is_error(target: &Target, response: &Response) -> bool {
     let rule = target.provider.errors.in_body.as_ref();
     rule.is_some_and(|rule| {
-        let text = json_text(&response.body);
+        let body = &response.body;
+        if body.len() > MAX_REPAIRED && std::str::from_utf8(body).is_err() {
+            return false;
+        }
+        let text = json_text(body);
         let found = json::find(&text, &rule.path).ok().flatten();
         found.is_some_and(|value| rule.says_error(value))
     })

@@ -48,8 +48,13 @@ pub(crate) fn plain(value: &Value) -> Option<String> {
     }
 }
 
-/// Returns the value at `path` of a JSON text, as written: `None` if there is none or it is `null`. The rest of the text is skipped and
-/// takes no memory.
+/// How deep a found value may be nested.
+const MAX_DEPTH: usize = 120;
+
+/// Returns the value at `path` of a JSON text, as written: `None` if there is none or it is `null`.
+///
+/// The value is checked by the rules of [`JsonReader`], and fails if it is nested more than 120 levels deep. All other values are skipped
+/// unchecked; that takes one byte of memory for each open level.
 pub(crate) fn find<'a>(text: &'a str, path: &[String]) -> Result<Option<&'a str>, JsonError> {
     let mut json = JsonReader::new(text);
     let found = find_next(text, &mut json, path)?;
@@ -65,7 +70,7 @@ fn find_next<'a>(
 ) -> Result<Option<&'a str>, JsonError> {
     let Some((step, rest)) = path.split_first() else {
         let start = json.position();
-        json.skip()?;
+        check(json, MAX_DEPTH)?;
         return Ok(text.get(start..json.position()).map(str::trim_end));
     };
     let mut found = None;
@@ -85,6 +90,22 @@ fn find_next<'a>(
         JsonKind::Scalar => json.skip()?,
     }
     Ok(found)
+}
+
+/// Reads the next value, and fails unless it is one JSON value of at most `depth` levels.
+fn check(json: &mut JsonReader<'_>, depth: usize) -> Result<(), JsonError> {
+    let inner = || depth.checked_sub(1).ok_or(JsonError::TooDeep);
+    match json.kind()? {
+        JsonKind::Object => {
+            let depth = inner()?;
+            json.object(|json, _| check(json, depth))
+        }
+        JsonKind::List => {
+            let depth = inner()?;
+            json.list(|json| check(json, depth))
+        }
+        JsonKind::Scalar => json.scalar().map(drop),
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +131,36 @@ mod tests {
         let path = words(path);
         assert_eq!(find(text, &path), Ok(found));
         assert!(find(text.trim_end_matches(['}', ']', '"']), &path).is_err());
+    }
+
+    #[rstest]
+    #[case("{\"a\": 1 2}")]
+    #[case("{\"a\": \"x\" 2}")]
+    #[case("{\"a\": [1 2]}")]
+    #[case("{\"a\": [1,]}")]
+    #[case("{\"a\": {\"b\" 1}}")]
+    #[case("{\"a\": wrong}")]
+    #[case("{\"a\": }")]
+    fn a_found_value_must_be_one_json_value(#[case] text: &str) {
+        let found = find(text, &words("a"));
+        assert!(found.is_err(), "{found:?}");
+    }
+
+    #[test]
+    fn a_found_value_has_at_most_120_levels() {
+        let finds = |levels| {
+            let text = format!("{{\"a\": {}{}}}", "[".repeat(levels), "]".repeat(levels));
+            find(&text, &words("a")).is_ok()
+        };
+        assert!(finds(MAX_DEPTH));
+        assert!(!finds(MAX_DEPTH + 1));
+    }
+
+    #[rstest]
+    #[case("{\"b\": \"x\ty\", \"a\": 1}", "1")]
+    #[case("{\"a\": \"x\ty\"}", "\"x\ty\"")]
+    fn a_raw_control_character_hides_no_value(#[case] text: &str, #[case] found: &str) {
+        assert_eq!(find(text, &words("a")), Ok(Some(found)));
     }
 
     #[test]

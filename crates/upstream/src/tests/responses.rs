@@ -116,6 +116,21 @@ async fn a_success_response_that_says_so_is_not_an_error(
 }
 
 #[rstest]
+#[case::a_raw_tab_elsewhere(b"{\"note\": \"a\tb\", \"error\": 1}".to_vec(), true)]
+#[case::invalid_utf_8_elsewhere(b"{\"note\": \"\xff\", \"error\": 1}".to_vec(), true)]
+#[case::invalid_utf_8_in_a_large_body([b"{\"error\": 1, \"note\": \"", b"\xff".repeat(1 << 20).as_slice(), b"\"}"].concat(), false)]
+#[case::two_values(b"{\"error\": 1 2}".to_vec(), false)]
+#[tokio::test]
+async fn an_error_in_a_damaged_body_counts_if_it_is_one_json_value(
+    #[case] body: Vec<u8>,
+    #[case] is_error: bool,
+) {
+    let acme = with_error_in_body("error", &[], status(200).set_body_bytes(body)).await;
+    let result = acme.get().await;
+    assert_eq!(result.is_err(), is_error, "{result:?}");
+}
+
+#[rstest]
 #[case::declared(typed("text/html; charset=utf-8", "Welcome to the hotel"))]
 #[case::in_capitals(typed("Text/HTML", "Welcome"))]
 #[case::of_another_type(typed("application/json", "\n <!DOCTYPE HTML><html>"))]

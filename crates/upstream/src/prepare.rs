@@ -43,7 +43,7 @@ const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/pla
 /// The `User-Agent` header, unless the provider's file sets one.
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("trunkline/", env!("CARGO_PKG_VERSION")));
 
-/// Whether a request may have a header of that name; false for hop-by-hop headers and those that the HTTP client sets.
+/// Whether a request may have a header of that name; false for the names in `HOP_BY_HOP` and `NOT_SENT`.
 pub fn may_set_header(name: &str) -> bool {
     HeaderName::try_from(name).is_ok_and(|name| is_sent(&name))
 }
@@ -232,4 +232,23 @@ fn placed_key(target: &Target) -> Result<Option<(String, String)>, RequestError>
     })?;
     let value = template.render(&|name| target.variables.lookup(name))?;
     Ok(Some((name.clone(), value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("x-key", true)]
+    #[case("Authorization", true)]
+    #[case("Host", false)]
+    #[case("Keep-Alive", false)]
+    #[case("Proxy-Connection", false)]
+    #[case("Expect", false)]
+    #[case("not a name", false)]
+    fn headers_of_the_hop_and_of_the_http_client_are_refused(#[case] name: &str, #[case] allowed: bool) {
+        assert_eq!(may_set_header(name), allowed);
+    }
 }

@@ -119,8 +119,12 @@ pub(crate) fn prepare(
         request,
         url,
     };
-    let placed = placed_key(target)?.into_iter();
-    let (in_query, in_headers): (Vec<_>, Vec<_>) = placed.partition(|_| is_key_in_query(target));
+    let placed = placed_key(target)?;
+    let (in_query, in_header) = if is_key_in_query(target) {
+        (placed, None)
+    } else {
+        (None, placed)
+    };
     let bare = url.clone();
     let before = context(&bare);
     let mut own_query = render_query(&target.provider.query, &|name| before.lookup(name))?;
@@ -129,7 +133,7 @@ pub(crate) fn prepare(
     let context = context(&url);
     let lookup = |name: &str| context.lookup(name);
     let mut headers = own_headers(target, &lookup)?;
-    for (name, value) in &in_headers {
+    if let Some((name, value)) = &in_header {
         set_header(&mut headers, name, value, true)?;
     }
     add_headers(&mut headers, more, &lookup)?;

@@ -71,8 +71,8 @@ pub enum IncompleteReason {
     },
 }
 
-/// What a page says by the sign of the end that the provider's file names. Of several signs the last variant counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What a page says by the sign of the end that the provider's file names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sign {
     /// The file names none.
     Undeclared,
@@ -84,7 +84,8 @@ pub(crate) enum Sign {
     Ended,
 }
 
-/// Reads the sign of the end, except for the total.
+/// Reads the sign of the end, except for the total. Of several signs an end counts before a missing sign, and that before more; of two
+/// missing ones the first counts.
 pub(crate) fn sign(end: &ListEnd, page: &PageInfo<'_>) -> Sign {
     let flag = |path: &[String]| json::at(page.envelope, path).and_then(boolean);
     let more = end.unless.as_ref().map(|path| match flag(path) {
@@ -103,7 +104,13 @@ pub(crate) fn sign(end: &ListEnd, page: &PageInfo<'_>) -> Sign {
         Sign::More
     });
     let signs = [more, ended, empty].into_iter().flatten();
-    signs.max().unwrap_or(Sign::Undeclared)
+    let first = signs.min_by_key(|sign| match sign {
+        Sign::Ended => 0,
+        Sign::Missing(_) => 1,
+        Sign::More => 2,
+        Sign::Undeclared => 3,
+    });
+    first.unwrap_or(Sign::Undeclared)
 }
 
 /// Returns how many records the whole list has, as this page says.

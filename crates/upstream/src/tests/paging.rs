@@ -190,6 +190,21 @@ fn a_list_with_a_link_on_each_page_ends_as_the_file_says(
     assert_eq!(next == PROVED, ended, "{next:?}");
 }
 
+#[test]
+fn of_two_missing_signs_the_first_is_named() {
+    let paginate = Paginate {
+        end: ListEnd {
+            unless: Some(words("has_more")),
+            when: Some(words("done")),
+            ..ListEnd::default()
+        },
+        ..by_token()
+    };
+    let next = List::new().next_of_items(&paginate, &json!({}), 1);
+    let expected = unproved(IncompleteReason::NoSign("more_path_in_response"));
+    assert_eq!(next.unwrap(), expected);
+}
+
 #[rstest]
 #[case::null(json!({"meta": {"next": null}}))]
 #[case::missing(json!({}))]

@@ -34,7 +34,7 @@ pub(super) fn stream(relayed: ProxyResponse, request: HttpRequest) -> HttpRespon
         return response.finish();
     }
     let mut body = relayed.body;
-    let length = body.length;
+    let length = body.length();
     // A small body usually arrives with its head; then it needs no stream.
     let first = match length {
         Some(length) if length <= SMALL => body.part().now_or_never(),

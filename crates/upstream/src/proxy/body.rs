@@ -12,8 +12,7 @@ use crate::coding::BodyParts;
 
 /// The body of a provider's response, which is never buffered: what the client does not read stays with the provider.
 pub struct ProxyResponseBody {
-    /// Its length in bytes, if the provider gave it; for HEAD and 304, that of the body which a GET would have.
-    pub length: Option<u64>,
+    pub(super) length: Option<u64>,
     pub(super) parts: BodyParts,
     pub(super) host: String,
     /// The longest wait for a part.
@@ -22,6 +21,11 @@ pub struct ProxyResponseBody {
 }
 
 impl ProxyResponseBody {
+    /// Returns its length in bytes, if the provider gave it; for HEAD and 304, that of the body which a GET would have.
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
     /// Returns the next part; `None` at the end. Fails if none arrives for as long as an attempt may take, or if none was read for so
     /// long that the permit was released.
     pub async fn part(&mut self) -> Result<Option<Bytes>, RequestError> {

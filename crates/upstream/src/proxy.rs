@@ -5,6 +5,7 @@ mod endpoint;
 mod headers;
 mod permit;
 
+use std::fmt;
 use std::time::Duration;
 
 use http::Method;
@@ -34,7 +35,7 @@ use crate::{ProxyRequestBody, RequestError, Target, Upstream};
 const PERMIT_WAIT: Duration = Duration::from_secs(10);
 
 /// A request of a client, to be sent on to the provider.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ProxyRequest {
     /// The method, which may be any.
     pub method: Method,
@@ -81,8 +82,21 @@ impl ProxyRequest {
     }
 }
 
+/// Shows the path and the options alone: a query, a header or a body may contain secrets or personal data.
+impl fmt::Debug for ProxyRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoint = self.endpoint.split('?').next().unwrap_or_default();
+        f.debug_struct("ProxyRequest")
+            .field("method", &self.method)
+            .field("endpoint", &endpoint)
+            .field("body", &self.body)
+            .field("retries", &self.retries)
+            .field("retry_on", &self.retry_on)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The provider's response, whose body is not read yet. It keeps its permit until the body has ended or is dropped.
-#[derive(Debug)]
 pub struct ProxyResponse {
     /// The HTTP status.
     pub status: u16,
@@ -92,6 +106,17 @@ pub struct ProxyResponse {
     pub body: ProxyResponseBody,
     /// Whether the status says that the credentials are not valid.
     pub unauthorized: bool,
+}
+
+/// Shows no header: it may contain secrets or personal data.
+impl fmt::Debug for ProxyResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyResponse")
+            .field("status", &self.status)
+            .field("body", &self.body)
+            .field("unauthorized", &self.unauthorized)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Upstream {

@@ -7,10 +7,10 @@ use registry::{AuthMode, ListRequest};
 use serde_json::json;
 
 use super::{
-    Fixture, PASSWORD, header, max_attempts, options, pairs, post, provider, status, target, template,
-    templates,
+    Fixture, PASSWORD, header, headers, max_attempts, options, pairs, post, provider, status, target,
+    template, templates,
 };
-use crate::{HeaderValue, Request, RequestError, Target};
+use crate::{HeaderValue, Method, ProxyRequest, ProxyRequestBody, Request, RequestError, Target};
 
 /// Sends the request, and returns it as the provider receives it.
 async fn received(acme: &Fixture, request: Request) -> wiremock::Request {
@@ -160,6 +160,23 @@ async fn no_debug_and_no_network_error_shows_a_secret_or_a_body() {
     let error = acme.fetch(request).await.unwrap_err();
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(PASSWORD) && !shown.contains("geheim"), "{shown}");
+
+    let secret = status(200)
+        .insert_header("x-key", "geheim")
+        .set_body_string("geheim");
+    let acme = Fixture::responding(secret).await;
+    let proxied = ProxyRequest {
+        query: Some("q=geheim".to_owned()),
+        headers: headers(&[("x-key", "geheim")]),
+        content_headers: headers(&[("x-digest", "geheim")]),
+        body: ProxyRequestBody::Whole("geheim".into()),
+        ..ProxyRequest::new(Method::GET, "/x?token=geheim")
+    };
+    let shown = format!("{proxied:?}");
+    assert!(!shown.contains("geheim"), "{shown}");
+    let response = acme.proxy(ProxyRequest::new(Method::GET, "/x")).await.unwrap();
+    let shown = format!("{response:?}");
+    assert!(!shown.contains("geheim"), "{shown}");
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Concurrency {
 
 /// The requests of one connection: those in flight, their rate, and those that are queued.
 #[derive(Debug)]
-pub(super) struct ConnectionLimiter {
+struct ConnectionLimiter {
     concurrency: Concurrency,
     rate: RateLimiter,
     queues: ByPriority<VecDeque<oneshot::Sender<()>>>,
@@ -164,7 +164,7 @@ pub(super) struct ProviderLimiter {
     concurrency: Concurrency,
     rate: RateLimiter,
     turns: ByPriority<VecDeque<Key>>,
-    pub(super) connections: HashMap<Key, ConnectionLimiter>,
+    connections: HashMap<Key, ConnectionLimiter>,
     sweep_at: usize,
 }
 
@@ -280,5 +280,11 @@ impl ProviderLimiter {
             self.connections.retain(|_, connection| !connection.is_idle(now));
             self.sweep_at = SWEEP_FROM.max(self.connections.len().saturating_mul(2));
         }
+    }
+
+    /// Returns how many connections are known.
+    #[cfg(test)]
+    pub(super) fn known_connections(&self) -> usize {
+        self.connections.len()
     }
 }

@@ -51,7 +51,7 @@ async fn at_once(limiters: &Limiters, target: &Target) -> Result<Permit, Request
 
 /// How many connections the limiter of the provider knows.
 fn known(limiters: &Limiters) -> usize {
-    limiters.0.lock()["acme"].connections.len()
+    limiters.0.lock()["acme"].known_connections()
 }
 
 /// The names of requests, in the order in which they got their permits.

@@ -137,7 +137,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(1_795_255_200_000_000);
 
     /// In milliseconds.
-    const DAY: u128 = 86_400_000;
+    const DAY: u64 = 86_400_000;
 
     fn rules() -> RetryRules {
         RetryRules {
@@ -149,10 +149,13 @@ mod tests {
         }
     }
 
-    /// The milliseconds that a response of this status and these headers asks to wait.
-    fn requested_in(status: u16, headers: &HeaderMap) -> Option<u128> {
-        let wait = requested(&rules(), status, headers, &Value::Null, NOW);
-        wait.map(|wait| wait.as_millis())
+    /// How long a response of this status and these headers asks to wait.
+    fn requested_in(status: u16, headers: &HeaderMap) -> Option<Duration> {
+        requested(&rules(), status, headers, &Value::Null, NOW)
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
     #[rstest]
@@ -191,9 +194,10 @@ mod tests {
     fn a_wait_is_read_in_every_form(
         #[case] name: &'static str,
         #[case] value: &'static str,
-        #[case] millis: Option<u128>,
+        #[case] millis: Option<u64>,
     ) {
-        assert_eq!(requested_in(429, &headers(&[(name, value)])), millis);
+        let wait = requested_in(429, &headers(&[(name, value)]));
+        assert_eq!(wait, millis.map(Duration::from_millis));
     }
 
     #[test]
@@ -204,13 +208,13 @@ mod tests {
             ("retry-after", "9"),
         ]);
         said.append("retry-after", HeaderValue::from_bytes(b"\xff").unwrap());
-        assert_eq!(requested_in(429, &said), Some(9_000));
+        assert_eq!(requested_in(429, &said), Some(seconds(9)));
     }
 
     #[test]
     fn the_longest_of_several_waits_wins() {
         let said = headers(&[("retry-after", "2"), ("x-after", "5"), ("x-reset", "1795255203")]);
-        assert_eq!(requested_in(429, &said), Some(5_000));
+        assert_eq!(requested_in(429, &said), Some(seconds(5)));
     }
 
     #[test]
@@ -221,7 +225,7 @@ mod tests {
         }
         let said = headers(&[("retry-after", "2"), ("x-reset", "1795258800"), ("x-left", "7")]);
         for status in [429, 503] {
-            assert_eq!(requested_in(status, &said), Some(2_000), "{status}");
+            assert_eq!(requested_in(status, &said), Some(seconds(2)), "{status}");
         }
     }
 
@@ -230,7 +234,7 @@ mod tests {
     #[case("Try again in a while.", None)]
     #[case("in 1795255205", Some(5_000))]
     #[case("in 99999999999999999999999", Some(DAY))]
-    fn a_wait_is_read_from_a_body(#[case] text: &str, #[case] millis: Option<u128>) {
+    fn a_wait_is_read_from_a_body(#[case] text: &str, #[case] millis: Option<u64>) {
         let rules = RetryRules {
             in_body: Some(WaitInBody {
                 path: vec!["error".to_owned(), "message".to_owned()],
@@ -241,7 +245,7 @@ mod tests {
         };
         let body = serde_json::json!({ "error": { "message": text } });
         let wait = requested(&rules, 429, &HeaderMap::new(), &body, NOW);
-        assert_eq!(wait.map(|wait| wait.as_millis()), millis);
+        assert_eq!(wait, millis.map(Duration::from_millis));
     }
 
     #[test]

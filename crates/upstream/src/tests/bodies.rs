@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use async_compression::Level;
 use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder};
+use futures::FutureExt;
 use rstest::rstest;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use wiremock::ResponseTemplate;
 
-use super::{Fixture, max_attempts, post, provider, read, status, target, upstream};
+use super::{Fixture, max_attempts, options, post, provider, read, status, target, upstream};
 use crate::{Method, Priority, ProxyRequest, Request, RequestError, Target, UpstreamOptions};
 
 const LIST: &[u8] = br#"{"items": [1, 2, 3]}"#;
@@ -169,6 +171,32 @@ async fn hasty(uri: &str, millis: u64) -> Fixture {
         ..small()
     };
     Fixture::at(uri, options).await
+}
+
+#[tokio::test]
+async fn a_read_that_is_dropped_loses_nothing_of_a_body() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap());
+    let compressed = coded("gzip", LIST).await;
+    let (start_body, body_starts) = oneshot::channel();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        assert_ne!(stream.read(&mut request).await.unwrap(), 0);
+        stream.write_all(OK_GZIP.as_bytes()).await.unwrap();
+        body_starts.await.unwrap();
+        stream.write_all(&compressed).await.unwrap();
+    });
+    let acme = Fixture::at(&uri, options()).await;
+    let request = ProxyRequest {
+        decompress: true,
+        ..ProxyRequest::new(Method::GET, "/x")
+    };
+    let mut response = acme.proxy(request).await.unwrap();
+
+    assert!(response.body.part().now_or_never().is_none());
+    start_body.send(()).unwrap();
+    assert_eq!(read(&mut response).await, LIST);
 }
 
 #[rstest]

@@ -267,12 +267,13 @@ async fn a_connection_sends_nothing_before_its_retry_after() {
 async fn a_streamed_body_keeps_its_length_and_is_sent_once() {
     let acme = Fixture::start().await;
     acme.respond("PUT /x", status(503)).await;
-    let (sender, parts) = mpsc::channel(2);
-    for part in ["one", "two"] {
-        let part = Bytes::from_static(part.as_bytes());
-        sender.send(Ok(part)).await.unwrap();
-    }
-    drop(sender);
+    let (sender, parts) = mpsc::channel(1);
+    tokio::spawn(async move {
+        for part in ["one", "two"] {
+            let part = Bytes::from_static(part.as_bytes());
+            sender.send(Ok(part)).await.unwrap();
+        }
+    });
     let length = Some(6);
     let request = ProxyRequest {
         method: Method::PUT,

@@ -99,7 +99,7 @@ impl Driver {
                     out_of_time: retries && requested.is_none(),
                 });
             };
-            // Its body may occupy memory.
+            // An unread response occupies its connection.
             drop(result);
             permit_by = bounds.deadline;
             // A requested wait applies to the whole connection, so other connections may use the permit. Otherwise it is kept, so that the

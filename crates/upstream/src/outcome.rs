@@ -1,6 +1,6 @@
 //! What a failed request means. One table says for each error whether to retry, whether the provider did anything, and which public codes
-//! it has. One rule says when an attempt is followed by another. A new status may belong
-//! into both: the table counts once the attempts are used up.
+//! it has. One rule says when an attempt is followed by another. For a new status, check both: the rule decides the next attempt, the table
+//! what the last one means.
 
 use http::header::HeaderMap;
 use registry::{RenderError, RetryRules};

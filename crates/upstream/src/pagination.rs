@@ -1,7 +1,8 @@
 //! Pagination: the request for the first page, what comes after a page, and the request for a page at a cursor.
 //!
-//! A new style is a variant of [`PageBy`], with an arm in each of `next_page` and `page_request`, and one in `first_page` if the first request has a position. A cursor is stored, so it
-//! never holds the provider's own parameters, which may be keys; they are added again when the request is sent.
+//! A new style is a variant of [`PageBy`], with an arm in each of `next_page` and `page_request`, and one in `first_page` if the first
+//! request has a position. A cursor is stored, so it never holds the provider's own parameters, which may be keys; they are added again
+//! when the request is sent.
 
 use http::header::HeaderMap;
 use registry::{OffsetStep, PageBy, Paginate};

@@ -45,7 +45,8 @@ pub struct ProxyRequest {
     pub query: Option<String>,
     /// Replaces the provider's base URL; must be of an origin that the provider's file or the configuration names.
     pub base_url: Option<String>,
-    /// Headers for the provider, which win over those of its file. Hop-by-hop headers are omitted, and those that the HTTP client sets.
+    /// Headers for the provider, which win over those of its file. Hop-by-hop headers are omitted, and those that the HTTP client sets;
+    /// `Accept-Encoding` is sent unless `decompress` is set.
     pub headers: HeaderMap,
     /// The headers of the client's own body, which are sent if neither the provider's file nor `headers` has one of that name.
     pub content_headers: HeaderMap,

@@ -98,9 +98,17 @@ fn watch_signals() -> io::Result<oneshot::Receiver<&'static str>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let mut signals = {
+    let listening = {
         let _runtime_of_signals = runtime.enter();
-        Signals::listen()?
+        Signals::listen()
+    };
+    let mut signals = match listening {
+        Ok(signals) => signals,
+        Err(error) => {
+            // Dropping a runtime within another one panics.
+            runtime.shutdown_background();
+            return Err(error);
+        }
     };
     let (first, receiver) = oneshot::channel();
     let watch = async move {

@@ -28,7 +28,7 @@ pub(crate) async fn run(options: &Demo, environment: &Environment) -> anyhow::Re
     match shown {
         Ok(complete) if options.once => {
             setup.stop().await?;
-            exit::unless(complete)
+            exit::require(complete)
         }
         Ok(_) => {
             tour::what_next(&setup)?;

@@ -17,7 +17,7 @@ const UNUSABLE: u8 = 2;
 pub(crate) struct Status(pub(crate) u8);
 
 /// Ends a command that ran to its end with exit status 1 unless it `succeeded`.
-pub(crate) fn unless(succeeded: bool) -> anyhow::Result<()> {
+pub(crate) fn require(succeeded: bool) -> anyhow::Result<()> {
     if succeeded { Ok(()) } else { Err(Status(1).into()) }
 }
 

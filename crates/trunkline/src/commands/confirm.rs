@@ -14,5 +14,5 @@ pub(super) fn confirm(yes: bool, question: &str) -> anyhow::Result<()> {
         let text = format!("{question}\n  There is no terminal to ask on: confirm with --yes.");
         return Err(UsageError(text).into());
     }
-    exit::unless(Confirm::new().with_prompt(question).default(false).interact()?)
+    exit::require(Confirm::new().with_prompt(question).default(false).interact()?)
 }

@@ -18,7 +18,7 @@ pub(crate) async fn run(config: &Config, options: &Health) -> anyhow::Result<()>
             Err(error) => json!({ "url": client.url(), "result": "failed", "error": error.to_string() }),
         };
         output::json(&health)?;
-        return exit::unless(response.is_ok());
+        return exit::require(response.is_ok());
     }
     response?;
     output::line(format_args!("{} is up", client.url()))

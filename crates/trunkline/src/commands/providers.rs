@@ -90,18 +90,18 @@ fn describe(provider: &Provider) -> Json {
 
 /// Checks all files and shows their errors.
 pub(crate) fn check(files: &[PathBuf]) -> anyhow::Result<()> {
-    let mut wrong = false;
+    let mut valid = true;
     for file in files {
         match Registry::check_file(file) {
-            Ok(checked) if checked.is_collection => wrong |= show_many(file, &checked)?,
+            Ok(checked) if checked.is_collection => valid &= show_many(file, &checked)?,
             Ok(checked) => show_one(file, &checked)?,
             Err(error) => {
-                wrong = true;
+                valid = false;
                 output::note(format_args!("{error}\n"));
             }
         }
     }
-    exit::unless(!wrong)
+    exit::require(valid)
 }
 
 fn show_one(file: &Path, checked: &CheckedFile) -> anyhow::Result<()> {
@@ -125,7 +125,7 @@ fn show_one(file: &Path, checked: &CheckedFile) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shows a table of the entries, and how many of them work. Returns whether one is wrong.
+/// Shows a table of the entries, and how many of them work. Returns whether none is wrong.
 fn show_many(file: &Path, checked: &CheckedFile) -> anyhow::Result<bool> {
     let columns = [
         Column::new("name", Kind::Word),
@@ -163,7 +163,7 @@ fn show_many(file: &Path, checked: &CheckedFile) -> anyhow::Result<bool> {
         count(SkipReason::Unsupported),
         count(SkipReason::Shadowed),
     ))?;
-    Ok(wrong > 0)
+    Ok(wrong == 0)
 }
 
 fn state(why: SkipReason) -> &'static str {

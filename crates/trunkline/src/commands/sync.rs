@@ -180,7 +180,7 @@ async fn trigger(client: &Client, body: &Json, wait: bool, as_json: bool) -> any
                 output::sentence(runs::sentence(run))?;
             }
         }
-        return exit::unless(runs.iter().all(Run::has_succeeded));
+        return exit::require(runs.iter().all(Run::has_succeeded));
     }
     if as_json {
         return output::json(&response);

@@ -82,7 +82,7 @@ pub(super) async fn show(client: &Client, id: &str, watch: bool, as_json: bool) 
     } else {
         details(&run).print("")?;
     }
-    exit::unless(!watch || run.has_succeeded())
+    exit::require(!watch || run.has_succeeded())
 }
 
 fn details(run: &Run) -> Table {

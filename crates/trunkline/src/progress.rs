@@ -58,7 +58,7 @@ fn spinner(total: Option<u64>) -> anyhow::Result<ProgressBar> {
 fn show(bar: &ProgressBar, run: &Run, total: Option<u64>) -> anyhow::Result<()> {
     bar.set_prefix(format!("{} of {}", run.field("sync"), run.field("connection_id")));
     let position = match (total, run.progress()) {
-        (Some(_), _) => Some(run.count("added")),
+        (Some(_), _) => Some(run.added),
         // The progress of any run but a backfill is unknown, and stays 0.
         (None, Some(share)) if share > 0.0 => Some(per_mille(share)),
         (None, _) => None,

@@ -171,9 +171,7 @@ async fn trigger(client: &Client, body: &Json, wait: bool, as_json: bool) -> any
         let ids: Vec<String> = started.iter().map(|run| response::field(run, "id")).collect();
         let runs = progress::follow(client, &ids, None).await?;
         if as_json {
-            let ended = ids
-                .iter()
-                .filter_map(|id| runs.iter().find(|run| run.field("id") == *id));
+            let ended = ids.iter().filter_map(|id| runs.iter().find(|run| run.id == *id));
             output::json(&json!({ "runs": ended.map(Run::json).collect::<Vec<_>>() }))?;
         } else {
             for run in &runs {

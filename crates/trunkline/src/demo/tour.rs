@@ -33,7 +33,8 @@ pub(super) async fn show(setup: &Setup) -> anyhow::Result<bool> {
 
     let wanted = setup.simulator.live_count();
     let runs = sync(setup, wanted).await?;
-    let [added, pages] = ["added", "pages"].map(|name| runs.iter().map(|run| run.count(name)).sum::<u64>());
+    let added: u64 = runs.iter().map(|run| run.added).sum();
+    let pages: u64 = runs.iter().map(|run| run.pages).sum();
     let took: Duration = runs.iter().filter_map(Run::took).sum();
     step(
         "Synced",
@@ -90,7 +91,7 @@ async fn sync(setup: &Setup, wanted: u64) -> anyhow::Result<Vec<Run>> {
         let active: Vec<String> = runs
             .iter()
             .filter(|run| !run.has_ended())
-            .map(|run| run.field("id"))
+            .map(|run| run.id.clone())
             .collect();
         if !active.is_empty() {
             progress::follow(&setup.client, &active, Some(wanted)).await?;

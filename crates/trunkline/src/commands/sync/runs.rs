@@ -20,7 +20,7 @@ pub(super) async fn watch(client: &Client, selection: &Selection) -> anyhow::Res
     let (_, mut runs) = client.runs(&query(filters)).await?;
     let selected = |run: &Run| selection.syncs.is_empty() || selection.syncs.contains(&run.field("sync"));
     runs.retain(|run| !run.has_ended() && selected(run));
-    let ids: Vec<String> = runs.iter().map(|run| run.field("id")).collect();
+    let ids: Vec<String> = runs.iter().map(|run| run.id.clone()).collect();
     progress::follow(client, &ids, None).await?;
     Ok(())
 }
@@ -51,17 +51,17 @@ pub(super) async fn list(client: &Client, query: &[(&str, &str)], as_json: bool)
         let field = |name| run.field(name);
         let started = Some(field("started_at")).filter(|time| !time.is_empty());
         table.row([
-            field("id"),
+            run.id.clone(),
             field("connection_id"),
             field("sync"),
             run.state().to_owned(),
             started.unwrap_or_else(|| field("created_at")),
             duration(run),
-            field("added"),
-            field("updated"),
-            field("deleted"),
+            run.added.to_string(),
+            run.updated.to_string(),
+            run.deleted.to_string(),
             run.checked().to_string(),
-            field("pages"),
+            run.pages.to_string(),
             field("trigger"),
             run.error_text(),
             notes(run),
@@ -113,17 +113,17 @@ fn details(run: &Run) -> Table {
     table.detail("started", time("started_at"));
     table.detail("ended", time("finished_at"));
     table.detail("took", duration(run));
-    for (title, name) in [
-        ("pages", "pages"),
-        ("new", "added"),
-        ("updated", "updated"),
-        ("deleted", "deleted"),
+    for (title, number) in [
+        ("pages", run.pages),
+        ("new", run.added),
+        ("updated", run.updated),
+        ("deleted", run.deleted),
+        ("checked", run.checked()),
     ] {
-        table.detail(title, count(run.count(name)));
+        table.detail(title, count(number));
     }
-    table.detail("checked", count(run.checked()));
-    if run.count("skipped") > 0 {
-        table.detail("unreadable", count(run.count("skipped")));
+    if run.skipped > 0 {
+        table.detail("unreadable", count(run.skipped));
     }
     table.detail("incomplete", run.field("incomplete"));
     table.detail("misfits", run.misfits());

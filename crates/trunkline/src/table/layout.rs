@@ -383,6 +383,20 @@ mod tests {
     }
 
     #[test]
+    fn the_id_of_a_run_is_short_only_without_room_for_all_of_it() {
+        let mut table = Table::new([Column::new("run", Kind::Id), Column::new("state", Kind::Word)]);
+        table.row(["run_0198f0c8a2b37d5ea6a2d4c1b0f3e921", "ok"]);
+        table.row(["run_0298f0c8a2b37d5ea6a2d4c1b0f3e921", "failed"]);
+        assert!(fitted(&table, 44).contains("run_0298f0c8a2b37d5ea6a2d4c1b0f3e921  failed\n"));
+        assert_eq!(
+            fitted(&table, 43),
+            "RUN               STATE\n\
+             run_0198f0c8a2b3  ok\n\
+             run_0298f0c8a2b3  failed\n"
+        );
+    }
+
+    #[test]
     fn wide_letters_count_twice_and_a_cell_cannot_control_the_terminal() {
         let mut table = Table::new([Column::new("a", Kind::Line), Column::new("b", Kind::Word)]);
         table.row(["日本語日本語日本語", "1"]);

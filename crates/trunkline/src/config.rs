@@ -121,15 +121,15 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Reads all sources. `named` is the configuration file of the command line, which must exist; `flags` are key, flag and value of each
+    /// Reads all sources. `path` is the configuration file of the command line, which must exist; `flags` are key, flag and value of each
     /// setting there.
     pub(crate) fn read(
-        named: Option<&Path>,
+        path: Option<&Path>,
         flags: &[(&str, &str, String)],
         environment: &Environment,
     ) -> Result<Self, UsageError> {
         let mut figment = settings::defaults();
-        if let Some(path) = file(named, environment)? {
+        if let Some(path) = file(path, environment)? {
             figment = figment.merge(Toml::file_exact(path));
         }
         for (variable, key, value) in environment.settings() {
@@ -174,11 +174,10 @@ impl Config {
 }
 
 /// Returns the configuration file to read. The default one need not exist.
-fn file(named: Option<&Path>, environment: &Environment) -> Result<Option<PathBuf>, UsageError> {
+fn file(path: Option<&Path>, environment: &Environment) -> Result<Option<PathBuf>, UsageError> {
     let of_variable = || environment.get(FILE_VARIABLE).map(Path::new);
-    let named =
-        (named.map(|path| (path, FILE_FLAG))).or_else(|| of_variable().map(|path| (path, FILE_VARIABLE)));
-    match named {
+    let of_flag = path.map(|path| (path, FILE_FLAG));
+    match of_flag.or_else(|| of_variable().map(|path| (path, FILE_VARIABLE))) {
         Some((path, _)) if path.is_file() => Ok(Some(path.to_owned())),
         Some((path, origin)) => Err(UsageError(format!(
             "there is no configuration file {}: correct {origin}, or leave it out",
@@ -358,8 +357,8 @@ mod tests {
 
     #[test]
     fn a_named_file_must_exist() {
-        let named = Some(Path::new("/nowhere/t.toml"));
-        let error = Loaded::read(named, &[], &environment(&[])).err().unwrap();
+        let path = Some(Path::new("/nowhere/t.toml"));
+        let error = Loaded::read(path, &[], &environment(&[])).err().unwrap();
         assert_eq!(
             error.to_string(),
             "there is no configuration file /nowhere/t.toml: correct --config, or leave it out"

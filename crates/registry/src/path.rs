@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_path_to_error::Segment;
+
 /// A path of keys and list positions from the document's root, as in `syncs.orders.key`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct DocumentPath(Vec<String>);
@@ -36,7 +38,11 @@ impl DocumentPath {
 
     /// Converts the path of an error of serde.
     pub(crate) fn of_error(path: &serde_path_to_error::Path) -> Self {
-        Self(path.iter().map(ToString::to_string).collect())
+        let step = |segment: &Segment| match segment {
+            Segment::Seq { index } => index.to_string(),
+            other => other.to_string(),
+        };
+        Self(path.iter().map(step).collect())
     }
 
     pub(crate) fn steps(&self) -> &[String] {

@@ -3,10 +3,13 @@
 //! Structs use them with `deserialize_with` and `schemars(with)`, so that their fields have the types that the rest of the code uses.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Value as Json, json};
 
 /// Text that a file may also write as a whole number or as true or false: `PageSize: 1000`.
@@ -64,16 +67,53 @@ pub(crate) fn accept_unused<'k>(keys: &'k [&'k str]) -> impl FnMut(&mut Schema) 
     }
 }
 
-/// Reads one value or a list of them.
-pub(crate) fn one_or_many<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+/// Reads one value or a list of them. A list is read item by item, so that the path of an error names the item.
+pub(crate) fn one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    let values = match Json::deserialize(deserializer)? {
-        Json::Array(values) => values,
-        value => vec![value],
-    };
-    let values = values.into_iter().map(serde_json::from_value);
-    values.collect::<Result<_, _>>().map_err(D::Error::custom)
+    deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
+}
+
+struct OneOrManyVisitor<T>(PhantomData<T>);
+
+fn one<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Vec<T>, D::Error> {
+    T::deserialize(value).map(|value| vec![value])
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value or a list")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Vec<T>, E> {
+        one(value.into_deserializer())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Vec<T>, E> {
+        one(value.into_deserializer())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Vec<T>, E> {
+        one(value.into_deserializer())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Vec<T>, E> {
+        one(value.into_deserializer())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Vec<T>, E> {
+        one(value.into_deserializer())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {
+        one(MapAccessDeserializer::new(map))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Vec<T>, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(items))
+    }
 }
 
 /// Reads one scalar or a list of them, as text.

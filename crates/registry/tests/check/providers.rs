@@ -72,6 +72,15 @@ fn a_value_of_the_wrong_type_is_reported_with_the_right_one() {
 }
 
 #[test]
+fn an_item_of_the_wrong_type_is_reported_with_its_position() {
+    refused(
+        "region: { title: Region, enum: [eu, us] }",
+        "region:\n    enum:\n      - eu\n      - 1.0",
+        &["9: connection_config.region.enum.1: must be text, a whole number, true or false"],
+    );
+}
+
+#[test]
 fn an_unknown_word_is_reported_with_the_allowed_ones() {
     refused(
         "auth_mode: API_KEY",

@@ -85,7 +85,8 @@ fn without_null(schema: &mut Schema) {
 #[derive(Debug)]
 pub(crate) struct Shape {
     schema: Json,
-    validator: Option<Validator>,
+    /// Or the error in the schema.
+    validator: Result<Validator, String>,
 }
 
 impl Shape {
@@ -94,15 +95,22 @@ impl Shape {
         let options = jsonschema::options()
             .with_format(duration::FORMAT, |text: &str| duration::parse(text).is_some())
             .should_validate_formats(true);
-        // A test proves that the schema compiles; without it, deserializing would still find errors, one at a time.
-        let validator = options.build(&schema).ok();
+        let validator = options.build(&schema).map_err(|error| error.to_string());
         Self { schema, validator }
     }
 
     /// Reports all errors, and returns whether there are none but unknown keys.
     pub(crate) fn check(&self, document: &Json, report: &Report<'_>) -> bool {
-        let validator = self.validator.iter();
-        let errors = validator.flat_map(|validator| validator.iter_errors(document));
+        let validator = match &self.validator {
+            Ok(validator) => validator,
+            Err(error) => {
+                report.error(format!(
+                    "cannot be checked, because Trunkline's own schema is invalid: report this as a bug ({error})"
+                ));
+                return false;
+            }
+        };
+        let errors = validator.iter_errors(document);
         // Each explanation reports its errors, so none is skipped.
         errors.filter(|error| !self.explain(error, report)).count() == 0
     }

@@ -29,12 +29,12 @@ pub use json::{JsonError, JsonKind, JsonReader, JsonScalar, json_text, repaired_
 pub use model::Model;
 pub use names::{
     ActionName, ConnectionName, EnvironmentName, IntegrationKey, ModelName, NameError, ProviderName,
-    RunIdPrefix, SyncName, TableName, Variant, check_new,
+    SyncName, TableName, Variant, check_new,
 };
 pub use record::{MAX_KEY_BYTES, Misfit, Record, RecordError, RecordReader, Value, is_shortened, stored_key};
 pub use stored_record::{Position, RecordAction, StoredRecord};
 pub use sync::{
-    MisfitCount, Run, RunError, RunFilter, RunId, RunStatus, Slice, SliceId, Sync, SyncFilter, SyncId,
-    Trigger,
+    MisfitCount, Run, RunError, RunFilter, RunId, RunIdPrefix, RunIdPrefixError, RunStatus, Slice, SliceId,
+    Sync, SyncFilter, SyncId, Trigger,
 };
 pub use timestamp::{ParseTimestampError, Timestamp};

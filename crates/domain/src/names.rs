@@ -158,13 +158,6 @@ name!(
     Variant
 );
 name!(
-    /// The beginning of a run's id, in either case.
-    RunIdPrefix, 36, "`run_` and 1 to 32 hexadecimal digits",
-    |text| text.strip_prefix("run_").is_some_and(|digits| {
-        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
-);
-name!(
     /// The name of a model, such as `Message`.
     ModelName, 255, "an upper-case letter, then letters, digits, _ or -, 255 at most",
     |text| text.chars().all(word) && text.starts_with(|c: char| c.is_ascii_uppercase())

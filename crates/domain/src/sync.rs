@@ -1,13 +1,14 @@
 //! Syncs of connections, their runs, and the slices that their backfills still have to read.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
     ConnectionId, ConnectionName, EnvironmentId, Id, IdKind, IntegrationKey, Problem, ProviderName, RowId,
-    RunIdPrefix, SyncName, Timestamp, Variant,
+    SyncName, Timestamp, Variant,
 };
 
 /// A sync's row number.
@@ -196,6 +197,35 @@ impl Default for RunFilter {
     }
 }
 
+/// The beginning of a run's id, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunIdPrefix(String);
+
+/// The text is not a [`RunIdPrefix`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be `run_` and 1 to 32 hexadecimal digits")]
+pub struct RunIdPrefixError;
+
+impl RunIdPrefix {
+    /// Returns the prefix as text, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RunIdPrefix {
+    type Err = RunIdPrefixError;
+
+    /// Parses the prefix. The digits may be in either case.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.strip_prefix("run_").unwrap_or_default();
+        let valid = (1..=32).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        valid
+            .then(|| Self(text.to_ascii_lowercase()))
+            .ok_or(RunIdPrefixError)
+    }
+}
+
 impl IdKind for Run {
     const PREFIX: &'static str = "run";
 }
@@ -219,4 +249,19 @@ pub struct Slice {
     pub pages: i64,
     /// Records read so far.
     pub records: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prefix_of_a_runs_id_is_in_lower_case() {
+        let prefix: RunIdPrefix = "run_0198FA".parse().unwrap();
+        assert_eq!(prefix.as_str(), "run_0198fa");
+        let long = format!("run_{}", "0".repeat(33));
+        for text in ["", "run_", "0198", "RUN_0198", "run_g", &long] {
+            assert_eq!(text.parse::<RunIdPrefix>(), Err(RunIdPrefixError), "{text}");
+        }
+    }
 }

@@ -75,9 +75,9 @@ pub fn list(
         query = query.filter(syncs::name.eq(sync.as_str()));
     }
     if let Some(prefix) = &filter.id_prefix {
-        let prefix = prefix.as_str().to_ascii_lowercase();
+        let prefix = prefix.as_str();
         // `g` sorts after every hexadecimal digit in any collation, so this is a range of the index.
-        query = query.filter(runs::id.ge(prefix.clone()).and(runs::id.lt(format!("{prefix}g"))));
+        query = query.filter(runs::id.ge(prefix).and(runs::id.lt(format!("{prefix}g"))));
     }
     if let Some(before) = filter.before {
         let number = runs::table

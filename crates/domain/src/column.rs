@@ -1,11 +1,11 @@
 //! Columns of a model: their kinds, and one table with each kind's types in both databases and in JSON.
 //!
-//! A new kind is a variant of [`ColumnKind`], its line in each method here, and its readers in `record/cell.rs`. Only a kind with values
-//! of its own also needs a variant of [`crate::Value`].
+//! A new kind is a variant of [`ColumnKind`], its line in [`ColumnKind::info`], and its readers in `record/cell.rs`. Only a kind with
+//! values of its own also needs a variant of [`crate::Value`].
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use strum::{IntoStaticStr, VariantArray};
+use strum::IntoStaticStr;
 
 /// A column of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Column {
 }
 
 /// The type of a column. A decimal is exact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum ColumnKind {
@@ -115,16 +115,6 @@ impl ColumnKind {
             sqlite,
             json_type,
             json_format,
-        }
-    }
-
-    /// Returns what SQLite stores, if its type does not say it: the end of a sentence that begins with the type.
-    pub const fn sqlite_form(self) -> Option<&'static str> {
-        match self {
-            Self::Text | Self::Integer => None,
-            Self::Boolean => Some("is 0 or 1"),
-            Self::Timestamp => Some("counts from 1970 in UTC"),
-            Self::Decimal | Self::Json => Some("is text"),
         }
     }
 

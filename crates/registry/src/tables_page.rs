@@ -2,21 +2,12 @@
 
 use std::fmt::Write;
 
-use domain::{ColumnKind, KindInfo, Model};
-use strum::VariantArray;
+use domain::{KindInfo, Model};
 
 use crate::registry::Registry;
-use crate::wording::list;
 
-/// Returns the introduction, with the columns that every table has.
-fn introduction() -> String {
-    let forms = ColumnKind::VARIANTS.iter().filter_map(|kind| {
-        let form = kind.sqlite_form()?;
-        Some(format!("`{}` {form}", kind.info().sqlite))
-    });
-    let forms = list(forms, "and");
-    format!(
-        "# The tables
+/// The introduction, with the columns that every table has.
+const INTRODUCTION: &str = "# The tables
 
 Each model of a provider file has its own table, which its sync fills and your app can query. Every declared column except the key may be
 null. A value that the provider omits is null, and so is one that does not fit its column (`_extra` keeps it). A row that is marked as
@@ -29,7 +20,7 @@ letters, digits and `_`, it is shortened and ends with a hash.
 Each column that can be filtered has an index with `_connection_id`. PostgreSQL's indexes exclude long text, so a query for a text column
 must exclude it too: `WHERE _connection_id = 1 AND status = 'sent' AND _deleted_at IS NULL AND (octet_length(status) > 1000) IS NOT TRUE`.
 
-In SQLite {forms}.
+In SQLite, `INTEGER MICROSECONDS` counts from 1970 in UTC, `BOOLEAN` is 0 or 1, and a type that begins with `TEXT` is text.
 
 This page is generated from the provider files: `cargo run -p registry --example tables > docs/tables.md`.
 
@@ -44,13 +35,11 @@ This page is generated from the provider files: `cargo run -p registry --example
 | `_deleted_at` | timestamp with time zone | INTEGER MICROSECONDS | When the row was marked as deleted; null for other rows |
 | `_pruned_at` | timestamp with time zone | INTEGER MICROSECONDS | When an app pruned the row; null once it is written again |
 | `_cursor` | bigint | INTEGER | Change number: increases with every change of the connection's rows in this table, in commit order |
-"
-    )
-}
+";
 
 /// Returns the page `docs/tables.md`.
 pub fn tables_page(registry: &Registry) -> String {
-    let mut page = introduction();
+    let mut page = INTRODUCTION.to_owned();
     for provider in registry.iter() {
         for (name, sync) in &provider.syncs {
             let _ = write!(

@@ -1,7 +1,7 @@
 //! The types that all of Trunkline uses: ids, the clock, names and their rules, models, records, and what is stored.
 //!
 //! Every crate may depend on this one, which depends on none of them. It does no I/O. Its only access to the outside is the system
-//! clock and the random source behind [`Clock`], [`Id`] and [`ActionId`].
+//! clock and the random source behind [`Clock`], [`Id`], [`ActionId`] and [`ConnectionName::random`].
 
 mod action;
 mod clock;

@@ -1,6 +1,9 @@
 //! The provider file as it is written, from which the JSON Schema is made too.
 //!
-//! A section whose checked form is the same is deserialized into that form, which is in the module of its name, in `provider` or in `response`; here are the others.
+//! A section whose checked form is the same is deserialized into that form: a provider's sections in `provider` and `response`, a
+//! sync's in `sync`, an action's in `action`, and fields and inputs in `field` and `input`. Pagination has both its forms in
+//! `paginate`. The other sections are here.
+//!
 //! The words for what Nango's provider entries also describe are the same, so that such a file loads as it is. What the values mean is
 //! decided in `check`.
 //!

@@ -207,7 +207,7 @@ impl PaginateFile {
         Some((name, self.limit.filter(|_| self.kind != PaginateType::Offset)))
     }
 
-    /// Returns the rules, or reports at `path` which keys are missing or contradict each other.
+    /// Returns the rules, or reports which keys are missing or contradict each other.
     pub(crate) fn check(&self, report: &Report<'_>) -> Option<Paginate> {
         if self.in_body {
             report

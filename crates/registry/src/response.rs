@@ -10,7 +10,7 @@ use serde::de::Deserializer;
 
 use crate::written::{self, OneOrMany, Scalar};
 
-/// When a request is repeated, beside what HTTP itself says: 429, and for requests that may be repeated 500, 502, 503, 504 and broken connections.
+/// When a request is retried. The default is 429; if the request may be repeated, also 500, 502, 503, 504 and broken connections.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]

@@ -18,7 +18,7 @@ const REQUEST: [&str; 6] = [
     "bodyCanonicalParams",
 ];
 
-/// The values that are known when a template is rendered.
+/// The values that are known when a template is rendered, and the servers that a request may name.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
     /// Their placeholders.

@@ -1,4 +1,4 @@
-//! Entries of a file of many: connecting, verifying and requests, with every placeholder of Nango's format.
+//! Entries of a collection: connecting, verifying and requests, with every placeholder of Nango's format.
 
 #![expect(
     clippy::unwrap_used,

@@ -52,7 +52,7 @@ pub(crate) struct ProviderFile {
     pub(crate) notice: Option<String>,
     /// How requests are authorized: a key in `proxy.headers` or `proxy.query`, or user name and password.
     pub(crate) auth_mode: AuthMode,
-    /// In a file of many entries: the entry whose keys this entry has too, unless it has its own.
+    /// In a collection: the entry whose keys this entry has too, unless it has its own.
     #[serde(rename = "alias")]
     pub(crate) _alias: Option<String>,
     /// The stored credentials: `apiKey`, or `username` and `password`. Always encrypted.

@@ -1,8 +1,9 @@
 //! Reads provider files and checks them. No other crate does this.
 //!
-//! A provider is one YAML file of data: placeholders `${…}`, no code. [`Registry`] reads the built-in files and those of a folder,
-//! checks everything and reports all errors at once, with file and line. A [`Provider`] has nothing left to interpret. This crate
-//! depends on `domain` alone, does no I/O but reading files, and names no provider: only data files do.
+//! A provider is one YAML file of data: placeholders `${…}`, no code. A *collection* is a file of many entries, each a provider, such as
+//! Nango's `providers.yaml`. [`Registry`] reads the built-in files and those of a folder, checks everything and reports all errors at
+//! once, with file and line. A [`Provider`] has nothing left to interpret. This crate depends on `domain` alone, does no I/O but reading
+//! files, and names no provider: only data files do.
 
 mod action;
 mod check;

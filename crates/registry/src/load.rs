@@ -60,19 +60,19 @@ pub struct SkippedEntry {
 pub enum SkipReason {
     /// It needs an auth mode or a function that Trunkline does not have.
     Unsupported,
-    /// It has errors. Only an entry of a file of many entries is left out because of that.
+    /// It has errors. Only an entry of a collection is left out because of that.
     Wrong,
-    /// A provider of the same name counts instead: a built-in one, one with a file of its own, or an entry of a later file of many.
+    /// A provider of the same name counts instead: a built-in one, one with a file of its own, or an entry of a later collection.
     Shadowed,
 }
 
-/// The contents of one file or of several.
+/// The contents of one file.
 #[derive(Debug, Default)]
-pub(crate) struct Loaded {
+pub(crate) struct LoadedFile {
     pub(crate) entries: IndexMap<ProviderName, Entry>,
     pub(crate) skipped: Vec<SkippedEntry>,
     pub(crate) errors: Vec<Problem>,
-    /// Whether it is one file of many entries.
+    /// Whether the file is a collection.
     pub(crate) is_collection: bool,
 }
 
@@ -85,8 +85,8 @@ pub(crate) struct Entry {
 }
 
 /// Reads one file. `stem` is the provider's name if the file has a single one; `file` is the file's name in messages.
-pub(crate) fn file(stem: &str, file: &str, text: &str, shape: &Shape) -> Loaded {
-    let mut loaded = Loaded::default();
+pub(crate) fn file(stem: &str, file: &str, text: &str, shape: &Shape) -> LoadedFile {
+    let mut loaded = LoadedFile::default();
     let root = match Node::parse(text) {
         Ok(root) => root,
         Err(error) => {
@@ -142,7 +142,7 @@ fn auth_mode(entry: &Node) -> Option<&str> {
     entry.get("auth_mode").and_then(Node::text)
 }
 
-/// Returns the entries of a file of many entries. Such a file has no `auth_mode` at the top level, but its values have one.
+/// Returns the entries of a collection. Such a file has no `auth_mode` at the top level, but its values have one.
 fn collection(root: &Node) -> Option<&IndexMap<String, (Location, Node)>> {
     let entries = root.entries()?;
     let is_entry = |node: &Node| node.get("auth_mode").is_some() || node.get("alias").is_some();
@@ -177,7 +177,7 @@ fn with_aliases<'e>(
     Ok(merged)
 }
 
-fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
+fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut LoadedFile) {
     let mode = auth_mode(&source.root).unwrap_or_default().to_owned();
     let skipped = |why: SkipReason, reason: String| SkippedEntry {
         name: name.to_owned(),
@@ -217,7 +217,7 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
             };
             loaded.entries.insert(entry.provider.name.clone(), entry);
         }
-        // An error in one entry of a file of many entries does not affect the others.
+        // An error in one entry of a collection does not affect the others.
         _ if source.from_collection => {
             let reasons: Vec<String> = findings.errors.iter().map(ToString::to_string).collect();
             loaded

@@ -19,10 +19,10 @@ use crate::sync::Sync;
 use crate::template::{JsonTemplate, Template};
 use crate::written::{self, OneOrMany, Scalar};
 
-/// One provider, from a file of its own or from an entry of a file of many.
+/// One provider, from a file of its own or from an entry of a collection.
 #[derive(Debug, Clone)]
 pub struct Provider {
-    /// Its name: the file's, or the entry's key in a file of many entries.
+    /// Its name: the file's, or the entry's key in a collection.
     pub name: ProviderName,
     /// The name for people.
     pub display_name: String,

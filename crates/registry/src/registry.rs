@@ -12,7 +12,7 @@ use indexmap::map::Entry as MapEntry;
 use rust_embed::RustEmbed;
 
 use crate::error::{LoadError, Problem};
-use crate::load::{self, Entry, Loaded, SkipReason, SkippedEntry};
+use crate::load::{self, Entry, LoadedFile, SkipReason, SkippedEntry};
 use crate::path::DocumentPath;
 use crate::provider::Provider;
 use crate::shape::Shape;
@@ -39,7 +39,7 @@ pub struct CheckedFile {
     pub providers: Vec<ProviderSummary>,
     /// Its entries that Trunkline does not serve.
     pub skipped: Vec<SkippedEntry>,
-    /// Whether it is a file of many entries.
+    /// Whether it is a collection.
     pub is_collection: bool,
 }
 
@@ -63,15 +63,15 @@ impl Registry {
     /// Returns the built-in providers and those of a folder's `*.yaml` and `*.yml` files.
     ///
     /// Files are read in the order of their names, and the error has all errors of all files. A file of one provider replaces the
-    /// built-in provider of its name. A file can hold many entries, as Nango's does: such an entry never replaces a built-in provider or
-    /// one with a file of its own, and an error in it only leaves that entry out, see [`Registry::skipped`].
+    /// built-in provider of its name. An entry of a collection never replaces a built-in provider or one with a file of its own, and an
+    /// error in it only leaves that entry out, see [`Registry::skipped`].
     pub fn load(dir: Option<&Path>) -> Result<Self, LoadError> {
         let shape = Shape::new();
-        let mut loaded = Loaded::builtin(&shape);
+        let mut merged = Merged::builtin(&shape);
         for path in dir.map(yaml_files).transpose()?.unwrap_or_default() {
-            loaded.merge(read(&path, &shape));
+            merged.add(read(&path, &shape));
         }
-        loaded.finish()
+        merged.finish()
     }
 
     /// Checks one file against the format and against the built-in providers, of which it may replace some.
@@ -80,9 +80,9 @@ impl Registry {
         let read = read(path, &shape);
         let (file, is_collection) = (path.display().to_string(), read.is_collection);
         let mut checked: Vec<_> = read.entries.values().map(ProviderSummary::of).collect();
-        let mut loaded = Loaded::builtin(&shape);
-        loaded.merge(read);
-        let mut skipped = loaded.finish()?.skipped;
+        let mut merged = Merged::builtin(&shape);
+        merged.add(read);
+        let mut skipped = merged.finish()?.skipped;
         skipped.retain(|entry| entry.file == file);
         checked.retain(|provider| {
             let shadows = |entry: &SkippedEntry| {
@@ -112,8 +112,8 @@ impl Registry {
         &self.skipped
     }
 
-    /// Returns the warnings, except those about files of many entries. Only [`Registry::check_file`] reports those warnings, because there
-    /// are many of them and the operator did not write the file.
+    /// Returns the warnings, except those about collections. Only [`Registry::check_file`] reports those warnings, because there are
+    /// many of them and the operator did not write the file.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
@@ -145,14 +145,14 @@ fn yaml_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(files)
 }
 
-fn read(path: &Path, shape: &Shape) -> Loaded {
+fn read(path: &Path, shape: &Shape) -> LoadedFile {
     let name = path.display().to_string();
     let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
     match fs::read_to_string(path) {
         Ok(text) => load::file(stem, &name, &text, shape),
-        Err(error) => Loaded {
+        Err(error) => LoadedFile {
             errors: vec![unreadable(path, &error)],
-            ..Loaded::default()
+            ..LoadedFile::default()
         },
     }
 }
@@ -176,23 +176,31 @@ fn shadowed(entry: &Entry) -> SkippedEntry {
     }
 }
 
-impl Loaded {
+/// The contents of all files, with one entry for each provider.
+#[derive(Default)]
+struct Merged {
+    entries: IndexMap<ProviderName, Entry>,
+    skipped: Vec<SkippedEntry>,
+    errors: Vec<Problem>,
+}
+
+impl Merged {
     fn builtin(shape: &Shape) -> Self {
-        let mut loaded = Self::default();
+        let mut merged = Self::default();
         let mut names: Vec<_> = Builtin::iter().collect();
         names.sort();
         for name in names {
             let bytes = Builtin::get(&name).map(|file| file.data).unwrap_or_default();
             let stem = name.strip_suffix(".yaml").unwrap_or(&name);
             let text = String::from_utf8_lossy(&bytes);
-            loaded.merge(load::file(stem, &format!("built-in {name}"), &text, shape));
+            merged.add(load::file(stem, &format!("built-in {name}"), &text, shape));
         }
-        loaded
+        merged
     }
 
-    /// Adds a file. A provider with a file of its own replaces an entry of a file of many entries; otherwise the later one replaces the
-    /// earlier one.
-    fn merge(&mut self, file: Self) {
+    /// Adds a file. A provider with a file of its own replaces an entry of a collection; otherwise the later one replaces the earlier
+    /// one.
+    fn add(&mut self, file: LoadedFile) {
         self.skipped.extend(file.skipped);
         for (name, entry) in file.entries {
             let loser = match self.entries.entry(name) {

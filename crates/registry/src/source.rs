@@ -18,10 +18,9 @@ pub(crate) struct Source {
     pub(crate) text: Arc<str>,
     /// The entry, with the keys of its alias.
     pub(crate) root: Node,
-    /// The entry's name in a file of many entries; empty in a file of one provider.
+    /// The entry's name in a collection; empty in a file of one provider.
     pub(crate) entry: DocumentPath,
-    /// Whether it is from a file of many entries, which may come from Nango. There, what Trunkline cannot use and does not need is a
-    /// warning.
+    /// Whether it is from a collection, which may come from Nango. There, what Trunkline cannot use and does not need is a warning.
     pub(crate) from_collection: bool,
 }
 
@@ -127,7 +126,7 @@ impl<'a> Report<'a> {
         self.findings.borrow_mut().warnings.push(problem);
     }
 
-    /// Reports an error in a file of one provider, and a warning in a file of many entries.
+    /// Reports an error in a file of one provider, and a warning in a collection.
     pub(crate) fn doubt(&self, message: impl Into<String>) {
         if self.source.from_collection {
             self.warn(message);

@@ -1,4 +1,4 @@
-//! Files of a folder, and files of many entries like Nango's.
+//! Files of a folder, and collections like Nango's.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by a panic")]
 
@@ -18,7 +18,7 @@ fn load(files: &[(&str, &str)]) -> Result<Registry, LoadError> {
 const MANY: &str = include_str!("fixtures/many.yaml");
 
 #[test]
-fn a_file_of_many_entries_loads_and_lists_unsupported_ones() {
+fn a_collection_loads_and_lists_unsupported_entries() {
     let registry = load(&[("providers.yaml", MANY)]).unwrap_or_else(|error| panic!("{error}"));
     let named: Vec<_> = registry
         .skipped()
@@ -92,7 +92,7 @@ fn a_file_of_many_entries_loads_and_lists_unsupported_ones() {
 }
 
 #[test]
-fn checking_a_file_of_many_entries_reports_what_works_and_what_does_not() {
+fn checking_a_collection_reports_what_works_and_what_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("providers.yaml");
     std::fs::write(&path, MANY).unwrap();
@@ -119,7 +119,7 @@ fn checking_a_file_of_many_entries_reports_what_works_and_what_does_not() {
 }
 
 #[test]
-fn a_separate_file_wins_over_an_entry_of_a_file_of_many() {
+fn a_separate_file_wins_over_an_entry_of_a_collection() {
     let own = "display_name: Mine\nauth_mode: BASIC\nproxy: { base_url: https://mine.example, verification: { endpoints: /me } }\n";
     for many in ["a.yaml", "z.yaml"] {
         let registry =
@@ -179,7 +179,7 @@ fn aliases_to_nothing_or_in_a_circle_are_reported() {
 }
 
 #[test]
-fn an_unknown_key_in_a_file_of_many_entries_is_a_warning() {
+fn an_unknown_key_in_a_collection_is_a_warning() {
     let text = "a:\n  auth_mode: BASIC\n  novelty: 1\n  proxy:\n    base_url: https://${connectionConfig.found}.example\n    verification: { endpoints: [/x] }\n  credentials:\n    username: { pattern: '(?!x)' }\n";
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.yaml");

@@ -93,7 +93,7 @@ pub(crate) fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     let mut valid = true;
     for file in files {
         match Registry::check_file(file) {
-            Ok(checked) if checked.is_collection => valid &= show_many(file, &checked)?,
+            Ok(checked) if checked.is_collection => valid &= show_collection(file, &checked)?,
             Ok(checked) => show_one(file, &checked)?,
             Err(error) => {
                 valid = false;
@@ -126,7 +126,7 @@ fn show_one(file: &Path, checked: &CheckedFile) -> anyhow::Result<()> {
 }
 
 /// Shows a table of the entries, and how many of them work. Returns whether none is wrong.
-fn show_many(file: &Path, checked: &CheckedFile) -> anyhow::Result<bool> {
+fn show_collection(file: &Path, checked: &CheckedFile) -> anyhow::Result<bool> {
     let columns = [
         Column::new("name", Kind::Word),
         Column::new("state", Kind::Word),

@@ -80,19 +80,19 @@ impl RunOptions {
         request.key = self.key;
         let Some(retries) = self.retries_later else {
             let done = actions::trigger(&gateway, &caller, request).await?;
-            return Ok(replayable(HttpResponse::Ok(), done.replayed).json(done.output));
+            return Ok(mark_replayed(HttpResponse::Ok(), done.replayed).json(done.output));
         };
         let stored = actions::enqueue(&gateway, &caller, request, retries).await?;
         let id = stored.id.to_string();
         let status_url = format!("/action/{id}");
-        Ok(replayable(HttpResponse::Accepted(), stored.replayed)
+        Ok(mark_replayed(HttpResponse::Accepted(), stored.replayed)
             .insert_header((LOCATION, status_url.as_str()))
             .json(StoredAnswer { id, status_url }))
     }
 }
 
 /// Marks the response if it is that of an earlier request with the same key.
-fn replayable(mut response: HttpResponseBuilder, replayed: bool) -> HttpResponseBuilder {
+fn mark_replayed(mut response: HttpResponseBuilder, replayed: bool) -> HttpResponseBuilder {
     if replayed {
         response.insert_header(("Idempotency-Replayed", "true"));
     }

@@ -170,8 +170,13 @@ impl ApiError {
 
     /// For an integration in the query or the body: one that does not exist is 400.
     pub(crate) fn integration_unknown(error: GatewayError) -> Self {
-        let usual = kind::of_gateway(&error);
-        Self::missing(error, usual, UNKNOWN_INTEGRATION)
+        match error {
+            GatewayError::UnknownIntegration(_) => Self::Missing {
+                error,
+                kind: UNKNOWN_INTEGRATION,
+            },
+            other => Self::Gateway(other),
+        }
     }
 
     /// For the status of syncs, where a connection that does not exist is 400 `invalid_body`.

@@ -138,7 +138,7 @@ impl Builder {
         })
     }
 
-    /// Adds the operations of a handler, one for each method, at its path and at its former one.
+    /// Adds the operations of a handler, one for each method, at its path and at its former path, if `ALIASES` has one.
     fn add_handler<T: Path>(&mut self, access: Access, route: fn() -> Route) {
         let id = T::operation().operation_id.unwrap_or_default();
         let mut methods: Vec<Method> = T::methods().iter().map(method).collect();

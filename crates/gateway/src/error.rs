@@ -2,6 +2,7 @@
 
 mod action_failure;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -66,7 +67,14 @@ impl FieldError {
         let message = message
             .rsplit_once(" at line ")
             .map_or(message.as_str(), |(message, _)| message);
-        let code = match message {
+        // Serde names the Rust type; a caller knows it as an object.
+        let message = match message.rsplit_once(", expected struct ") {
+            Some((found, name)) if name.chars().all(char::is_alphanumeric) => {
+                Cow::Owned(format!("{found}, expected an object"))
+            }
+            _ => Cow::Borrowed(message),
+        };
+        let code = match &*message {
             _ if message.starts_with("unknown field") => "unknown",
             _ if message.starts_with("missing field") => "missing",
             _ => "invalid",

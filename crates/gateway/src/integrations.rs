@@ -44,7 +44,7 @@ impl FullIntegration {
 
 /// The integration to create.
 #[derive(Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields)]
 #[schema(as = NewIntegrationBody, example = json!({ "provider": "acme", "unique_key": "acme-eu", "display_name": "Acme (Europe)" }))]
 pub struct NewIntegrationRequest {
     /// The provider's name: see `GET /providers`.
@@ -68,7 +68,7 @@ pub struct NewIntegrationRequest {
 
 /// The changes of an integration; what is left out stays.
 #[derive(Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields)]
 #[schema(as = IntegrationChangeBody, example = json!({ "display_name": "Acme (Europe)" }))]
 pub struct IntegrationChangeRequest {
     /// Another key; only while the integration has no connections.

@@ -46,7 +46,7 @@ impl SyncSelection {
 
 /// How a triggered sync begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(deny_unknown_fields)]
 #[schema(as = TriggerOpts)]
 pub struct TriggerOptions {
     /// Read everything again. An active run starts again. In a sync that reads by date, this run marks no rows as deleted: rows that the

@@ -49,8 +49,8 @@ pub(crate) async fn patch(
 /// One connection or several.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(untagged, expecting = "must be the name of a connection, or a list of names")]
-#[schema(example = "my-acme")]
-enum Names {
+#[schema(as = Names, example = "my-acme")]
+enum ConnectionNames {
     /// One
     One(String),
     /// Several
@@ -62,7 +62,7 @@ enum Names {
 #[serde(deny_unknown_fields)]
 pub(crate) struct MetadataBody {
     /// Your name for the connection, or several names; if one does not exist, none is changed.
-    connection_id: Names,
+    connection_id: ConnectionNames,
     /// The integration's key.
     #[schema(example = "acme")]
     provider_config_key: String,
@@ -71,10 +71,10 @@ pub(crate) struct MetadataBody {
 }
 
 impl MetadataBody {
-    /// Returns the same change of one connection.
+    /// Makes the body that changes one connection, for the former route.
     pub(crate) fn of_one(name: String, query: IntegrationQuery, metadata: Map<String, Json>) -> Self {
         Self {
-            connection_id: Names::One(name),
+            connection_id: ConnectionNames::One(name),
             provider_config_key: query.provider_config_key,
             metadata,
         }
@@ -87,8 +87,8 @@ impl MetadataBody {
         how: MetadataChange,
     ) -> Result<Self, ApiError> {
         let names = match &self.connection_id {
-            Names::One(name) => std::slice::from_ref(name),
-            Names::Many(names) => names,
+            ConnectionNames::One(name) => std::slice::from_ref(name),
+            ConnectionNames::Many(names) => names,
         };
         let (integration, metadata) = (&self.provider_config_key, self.metadata.clone());
         let changed = connections::set_metadata(&gateway, &caller, integration, names, metadata, how).await;

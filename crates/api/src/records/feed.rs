@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::write::{json, json_page, json_value};
+use super::write::{json_page, json_value, write_json};
 use crate::body::Body;
 use crate::caller::{Authorized, scope};
 use crate::error::ApiError;
@@ -248,9 +248,9 @@ fn page(page: &FeedPage) -> Vec<u8> {
                 payload(&page.model, record, out);
             }
             out.extend_from_slice(b"\"id\":");
-            json(&record.key, out);
+            write_json(&record.key, out);
             out.extend_from_slice(b",\"_nango_metadata\":");
-            json(&FeedMetadata::new(record, page.cursor(record)), out);
+            write_json(&FeedMetadata::new(record, page.cursor(record)), out);
             out.push(b'}');
         },
     )
@@ -274,13 +274,13 @@ fn payload(model: &Model, record: &StoredRecord, out: &mut Vec<u8>) {
             continue;
         }
         extra.remove(name);
-        json(name, out);
+        write_json(name, out);
         out.push(b':');
         json_value(value, out);
         out.push(b',');
     }
     for (name, value) in extra {
-        json(&name, out);
+        write_json(&name, out);
         out.push(b':');
         out.extend_from_slice(value.get().as_bytes());
         out.push(b',');

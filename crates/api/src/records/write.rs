@@ -60,7 +60,7 @@ pub(super) fn json_page(
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(records.len().saturating_mul(ROW).saturating_add(64));
     out.push(b'{');
-    json(name, &mut out);
+    write_json(name, &mut out);
     out.extend_from_slice(b":[");
     for (index, record) in records.iter().enumerate() {
         if index > 0 {
@@ -69,7 +69,7 @@ pub(super) fn json_page(
         write(record, &mut out);
     }
     out.extend_from_slice(b"],\"next_cursor\":");
-    json(&next_cursor, &mut out);
+    write_json(&next_cursor, &mut out);
     out.push(b'}');
     out
 }
@@ -121,17 +121,17 @@ fn csv_value(value: &Value, field: &mut String) {
 pub(super) fn json_value(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
-        Value::Text(text) | Value::Decimal(text) => json(text, out),
-        Value::Integer(number) => json(number, out),
-        Value::Boolean(flag) => json(flag, out),
+        Value::Text(text) | Value::Decimal(text) => write_json(text, out),
+        Value::Integer(number) => write_json(number, out),
+        Value::Boolean(flag) => write_json(flag, out),
         // Writing to a vector does not fail.
         Value::Timestamp(time) => drop(write!(out, "\"{time}\"")),
         Value::Json(text) => json_line(text, out),
     }
 }
 
-pub(super) fn json(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
-    // Text, numbers and structs of them in a vector cannot fail to be written.
+/// Writes a value as JSON. Writing the types used here into a vector cannot fail.
+pub(super) fn write_json(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, value);
 }
 

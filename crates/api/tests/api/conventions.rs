@@ -108,6 +108,20 @@ async fn a_request_that_no_route_takes_is_an_error_in_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_text_in_place_of_an_object_is_named_without_the_type_of_our_code() {
+    let app = app().await;
+    for path in ["/integrations", "/sync/trigger", "/connections", "/environments"] {
+        let refused = app.admin().post(path, &json!("Peanuts")).await;
+        assert_error(&refused, 400, "invalid_body");
+        let message = refused.json()["error"]["errors"][0]["message"].clone();
+        assert_eq!(
+            message, "invalid type: string \"Peanuts\", expected an object",
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_must_be_json_of_a_bounded_size() {
     let app = app().await;
     let send = async |kind: &str, body: String| {

@@ -171,7 +171,7 @@ async fn a_secret_that_was_lost_with_its_key_can_be_set_again(app: TestApp) {
     let left = given(std::slice::from_ref(&new));
     let lost = LostKeys::find(app.store(), &left).await.unwrap();
     let sealed = lost
-        .keys()
+        .sealed_by_key()
         .values()
         .map(|sealed| (sealed.connections, sealed.integrations));
     assert_eq!(sealed.collect::<Vec<_>>(), [(0, 1)]);

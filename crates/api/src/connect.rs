@@ -34,7 +34,7 @@ pub(crate) struct UnreadableSync {
     sync: String,
     /// What the provider said, and what to do.
     #[schema(
-        example = "the key may not read acme-messages: Acme refused with HTTP 403: \"Missing scope\". Give the key the permission to read it at the provider, or connect again with a key that has it."
+        example = "the key may not read acme-messages: Acme refused with HTTP 403: \"Missing scope\". At the provider, give the key permission to read this data, or connect again with a key that has it."
     )]
     message: String,
     /// The provider's code.

@@ -21,7 +21,7 @@ use crate::credentials::{self, verify_stored};
 use crate::deletion;
 use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names};
-use crate::sync_permissions::syncs_with_problem;
+use crate::sync_permissions::declared_by_connection;
 
 /// A connection with its syncs that have a problem and, if they are shown, its credentials.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub async fn list(
         Ok((rows, problems))
     });
     let (rows, problems) = read.await?;
-    let mut problems = syncs_with_problem(gateway, problems);
+    let mut problems = declared_by_connection(gateway, problems);
     let listed = rows.into_iter().map(|row| ConnectionDetails {
         syncs_with_problem: problems.remove(&row.id).unwrap_or_default(),
         connection: without_secrets(gateway, row),
@@ -99,7 +99,7 @@ pub async fn show(
     let (integration, connection, read) = read.await?;
     let mut resolved = names.found(integration, connection)?;
     let (problems, sealed) = read.unwrap_or_default();
-    let mut problems = syncs_with_problem(gateway, problems);
+    let mut problems = declared_by_connection(gateway, problems);
     let syncs_with_problem = problems.remove(&resolved.connection.id).unwrap_or_default();
     let opened = match &sealed {
         Some(sealed) => match gateway.open(&resolved, sealed).await {

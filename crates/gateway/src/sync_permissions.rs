@@ -1,4 +1,4 @@
-//! Syncs whose lists the provider does not show to a connection's key: found when credentials are stored, and by runs.
+//! Finds syncs whose list a connection's key may not read. Used when credentials are saved; runs store the same problem.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use upstream::{ProviderError, Target};
 use crate::error::Result;
 use crate::gateway::Gateway;
 
-/// The kind of the problem that the provider denies access to a sync's list.
+/// `Problem::kind` if the provider denies access to a sync's list.
 pub const PERMISSION_PROBLEM: &str = "permission";
 
 /// The default advice.
 const PERMISSION_HINT: &str =
-    "Give the key the permission to read it at the provider, or connect again with a key that has it.";
+    "At the provider, give the key permission to read this data, or connect again with a key that has it.";
 
 /// Returns the problem of a sync whose list a valid key may not read.
 pub fn permission_problem(
@@ -38,7 +38,8 @@ pub fn permission_problem(
     }
 }
 
-/// Returns the advice for a valid key without access. The file's advice for invalid keys does not apply.
+/// Returns the advice for a valid key without access. Ignores the hint of an error that the file classes as unauthorized, since it is
+/// about invalid keys.
 pub fn permission_hint(refusal: &ProviderError) -> &str {
     let hint = refusal.hint.as_deref().filter(|_| !refusal.unauthorized);
     hint.unwrap_or(PERMISSION_HINT)
@@ -57,9 +58,9 @@ pub(crate) async fn unreadable_syncs(gateway: &Gateway, mut target: Target) -> V
     unreadable.collect()
 }
 
-/// Returns the syncs with a problem, by connection. Syncs that the provider's file no longer declares are omitted, because no run would
+/// Groups syncs with a problem by connection. Syncs that the provider's file no longer declares are omitted, because no run would
 /// clear their problems.
-pub(crate) fn syncs_with_problem(
+pub(crate) fn declared_by_connection(
     gateway: &Gateway,
     with_problem: Vec<Sync>,
 ) -> HashMap<ConnectionId, Vec<Sync>> {
@@ -74,11 +75,11 @@ pub(crate) fn syncs_with_problem(
 }
 
 /// Reads the syncs of one connection that have a problem.
-pub(crate) async fn syncs_with_problem_of(gateway: &Gateway, connection: &Connection) -> Result<Vec<Sync>> {
+pub(crate) async fn read_syncs_with_problem(gateway: &Gateway, connection: &Connection) -> Result<Vec<Sync>> {
     let (environment, id) = (connection.environment, connection.id);
     let read = gateway
         .store
         .read(move |c| syncs::with_problem(c, environment, &[id]));
-    let mut problems = syncs_with_problem(gateway, read.await?);
+    let mut problems = declared_by_connection(gateway, read.await?);
     Ok(problems.remove(&id).unwrap_or_default())
 }

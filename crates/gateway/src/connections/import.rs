@@ -10,7 +10,7 @@ use crate::credentials::{self, Authority, CredentialInput, PendingConnection, re
 use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names};
 use crate::labels::{self, EndUser};
-use crate::sync_permissions::syncs_with_problem_of;
+use crate::sync_permissions::read_syncs_with_problem;
 
 /// Credentials as they are stored.
 #[derive(ToSchema)]
@@ -98,7 +98,7 @@ pub async fn import(gateway: &Gateway, caller: &Caller, import: Import) -> Resul
     };
     let connection = credentials::save(gateway, pending).await?.connection;
     Ok(ConnectionDetails {
-        syncs_with_problem: syncs_with_problem_of(gateway, &connection).await?,
+        syncs_with_problem: read_syncs_with_problem(gateway, &connection).await?,
         connection: without_secrets(gateway, connection),
         credentials,
     })

@@ -138,7 +138,7 @@ async fn a_later_refusal_of_a_list_is_stored_on_its_sync_and_a_success_clears_it
             let run = setup.next_hour().await;
             assert_eq!(run["error"]["code"], "no_scope", "{run:#}");
             let hint = run["error"]["hint"].as_str().unwrap();
-            assert!(hint.contains("Give the key the permission"), "{hint}");
+            assert!(hint.contains("give the key permission"), "{hint}");
             assert_eq!(setup.errors().await, of_sync());
             let state = setup.state().await;
             assert_eq!(

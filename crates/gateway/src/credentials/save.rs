@@ -133,7 +133,7 @@ impl Saving {
             change: change(&BTreeMap::new()),
         };
         if let Authority::Session(hash) = &pending.authority {
-            session_limits::may_connect(c, hash, now)?;
+            session_limits::lock_attempts_within_limit(c, hash, now)?;
         }
         let created = old.is_none() && connections::insert(c, &new, now)?;
         // Another request may have created it after the first lock.

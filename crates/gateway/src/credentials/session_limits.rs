@@ -1,7 +1,7 @@
 //! The limits of a connect session. Its holder is an end user, who is not trusted.
 //!
 //! An attempt counts as failed when it begins, so that concurrent requests are limited too, and aborting a request gains nothing. A
-//! connection resets the count.
+//! successful connect resets the count of failures.
 
 use std::time::Duration;
 
@@ -16,18 +16,18 @@ use crate::gateway::Gateway;
 /// The maximum number of connections that a session may create or reconnect.
 const MAX_CONNECTIONS: i64 = 20;
 /// The number of failed attempts in a row after which the next one must wait.
-const FREE_FAILURES: i64 = 5;
-/// The following waits.
+const FAILURES_BEFORE_WAIT: i64 = 5;
+/// The waits from the fifth failure on.
 const BACKOFF: Backoff = Backoff {
     first: Duration::from_secs(15),
     longest: Duration::from_mins(10),
 };
 
-/// Counts an attempt of the session, which is named by the hash of its token, if one is allowed now.
-pub(super) async fn begin_attempt(gateway: &Gateway, session: String) -> Result<()> {
+/// Counts an attempt of a session, or fails if none is allowed now. `token_hash` is the hash of the session's token.
+pub(super) async fn begin_attempt(gateway: &Gateway, token_hash: String) -> Result<()> {
     let now = gateway.clock.now();
     let begun = gateway.store.write(refusable(move |c| {
-        let attempts = may_connect(c, &session, now)?;
+        let attempts = lock_attempts_within_limit(c, &token_hash, now)?;
         if let Some(retry_at) = attempts.retry_at.filter(|retry_at| *retry_at > now) {
             return Err(GatewayError::TooManyAttempts {
                 failures: attempts.failures,
@@ -40,14 +40,14 @@ pub(super) async fn begin_attempt(gateway: &Gateway, session: String) -> Result<
             retry_at: wait_after(failures).map(|wait| now.plus(wait)),
             ..attempts
         };
-        Ok(connect_sessions::set_attempts(c, &session, &attempts)?)
+        Ok(connect_sessions::set_attempts(c, &token_hash, &attempts)?)
     }));
     begun.await?
 }
 
-/// Counts a connection of the session.
-pub(super) fn count_connection(c: &mut DbConn, session: &str, now: Timestamp) -> Result<(), StoreError> {
-    let Some(attempts) = connect_sessions::lock_attempts(c, session, now)? else {
+/// Counts a connection that the session made, and clears its failures.
+pub(super) fn count_connection(c: &mut DbConn, token_hash: &str, now: Timestamp) -> Result<(), StoreError> {
+    let Some(attempts) = connect_sessions::lock_attempts(c, token_hash, now)? else {
         return Ok(());
     };
     let attempts = Attempts {
@@ -55,15 +55,19 @@ pub(super) fn count_connection(c: &mut DbConn, session: &str, now: Timestamp) ->
         failures: 0,
         retry_at: None,
     };
-    connect_sessions::set_attempts(c, session, &attempts)
+    connect_sessions::set_attempts(c, token_hash, &attempts)
 }
 
 /// Locks the attempts of a session. It is an error if the session has ended or has reached its maximum of connections.
-pub(super) fn may_connect(c: &mut DbConn, session: &str, now: Timestamp) -> Result<Attempts> {
-    match connect_sessions::lock_attempts(c, session, now)? {
+pub(super) fn lock_attempts_within_limit(
+    c: &mut DbConn,
+    token_hash: &str,
+    now: Timestamp,
+) -> Result<Attempts> {
+    match connect_sessions::lock_attempts(c, token_hash, now)? {
         None => Err(GatewayError::UnknownSession),
         Some(attempts) if attempts.connections >= MAX_CONNECTIONS => Err(GatewayError::Capped(format!(
-            "this connect session has made {MAX_CONNECTIONS} connections, which is the most: make a new session with \
+            "this connect session has reached its limit of {MAX_CONNECTIONS} connections: create a new session with \
              POST /connect/sessions"
         ))),
         Some(attempts) => Ok(attempts),
@@ -72,7 +76,7 @@ pub(super) fn may_connect(c: &mut DbConn, session: &str, now: Timestamp) -> Resu
 
 /// Returns the wait after this many failures in a row.
 fn wait_after(failures: i64) -> Option<Duration> {
-    let counted = failures.saturating_sub(FREE_FAILURES - 1);
+    let counted = failures.saturating_sub(FAILURES_BEFORE_WAIT - 1);
     (counted > 0).then(|| BACKOFF.after(u32::try_from(counted).unwrap_or(u32::MAX)))
 }
 

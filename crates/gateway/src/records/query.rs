@@ -10,8 +10,9 @@ use store::records::{Bound, RecordQuery};
 
 use crate::error::FieldError;
 
-/// The number of records of a page if the request names none, and the largest that it may name.
+/// Records per page by default.
 const DEFAULT_LIMIT: i64 = 100;
+/// The largest `limit`.
 const MAX_LIMIT: i64 = 1_000;
 
 /// The content of a cursor, which is opaque to callers.
@@ -21,8 +22,8 @@ struct CursorText {
     key: String,
 }
 
-/// Checks the parameters of a list: `connectionId`, `limit`, `cursor`, `variant`, the model's filters, and the bounds of its times. Returns
-/// the variant and the query.
+/// Checks the parameters of a list: `connectionId`, `limit`, `cursor`, `variant`, the model's filters, and `_after` / `_before` of its time
+/// columns. Returns the variant and the query.
 pub(super) fn parse(
     model: &Model,
     parameters: Vec<(String, String)>,
@@ -65,7 +66,8 @@ fn parse_one(model: &Model, name: &str, value: &str, query: &mut RecordQuery) ->
         "connectionId" | "connection_id" | "variant" => {}
         "limit" => {
             let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-            query.limit = limit.ok_or_else(|| invalid("must be a whole number from 1 to 1000"))?;
+            let rule = || invalid(&format!("must be a whole number from 1 to {MAX_LIMIT}"));
+            query.limit = limit.ok_or_else(rule)?;
         }
         "cursor" => {
             let rule = "is not a cursor of this list: pass the `next_cursor` of the previous page, unchanged";
@@ -80,7 +82,10 @@ fn parse_one(model: &Model, name: &str, value: &str, query: &mut RecordQuery) ->
                 let time = time.map_err(|error| invalid(&format!("is {error}")))?;
                 query.ranges.push((column, bound, time));
             } else {
-                let rule = format!("is no parameter of this list; it takes {}", known(model));
+                let rule = format!(
+                    "is not a parameter of this list. Allowed: {}",
+                    allowed_parameters(model)
+                );
                 return Err(FieldError::at("unknown", name, rule));
             }
         }
@@ -96,13 +101,13 @@ fn filter_value(model: &Model, column: &TableName, value: &str) -> Result<Value,
     Value::from_parameter(kind, value)
 }
 
-/// The column and bound of a parameter such as `date_sent_after` (that time or later) or `date_sent_before` (earlier), which each timestamp
-/// column has by which the model is ordered.
+/// Splits a parameter such as `date_sent_after` (inclusive) or `date_sent_before` (exclusive) into column and bound. Only the columns of
+/// `newest_by` have such parameters.
 fn bound(model: &Model, name: &str) -> Option<(TableName, Bound)> {
     let (column, bound) = name
         .strip_suffix("_after")
-        .map(|column| (column, Bound::After))
-        .or_else(|| name.strip_suffix("_before").map(|column| (column, Bound::Before)))?;
+        .map(|column| (column, Bound::From))
+        .or_else(|| name.strip_suffix("_before").map(|column| (column, Bound::Until)))?;
     model
         .newest_by
         .iter()
@@ -110,7 +115,7 @@ fn bound(model: &Model, name: &str) -> Option<(TableName, Bound)> {
         .map(|known| (known.clone(), bound))
 }
 
-fn known(model: &Model) -> String {
+fn allowed_parameters(model: &Model) -> String {
     let mut names = ["connectionId", "limit", "cursor", "variant"]
         .map(str::to_owned)
         .to_vec();

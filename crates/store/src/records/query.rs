@@ -32,9 +32,9 @@ pub struct KeyRange<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
     /// At the bound or later.
-    After,
+    From,
     /// Earlier than the bound.
-    Before,
+    Until,
 }
 
 /// Selects the records to list.
@@ -228,8 +228,8 @@ fn filter<'a>(select: &mut Select<'a>, query: &'a RecordQuery) {
     }
     for (name, bound, time) in &query.ranges {
         let comparison = match bound {
-            Bound::After => ">=",
-            Bound::Before => "<",
+            Bound::From => ">=",
+            Bound::Until => "<",
         };
         select.and_time(name, comparison, *time);
     }

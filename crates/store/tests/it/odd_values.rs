@@ -261,9 +261,9 @@ async fn write_and_read(stream: &Stream, records: Vec<Record>) -> Out {
                 ranges: vec![(name("sent_at"), bound, at)],
                 ..all.clone()
             };
-            let after = keys(&list(stream, side(Bound::After)).await);
+            let after = keys(&list(stream, side(Bound::From)).await);
             out.ranges
-                .push((at, after, keys(&list(stream, side(Bound::Before)).await)));
+                .push((at, after, keys(&list(stream, side(Bound::Until)).await)));
         }
         let sent = record.long_key.clone().unwrap_or_else(|| record.key.clone());
         out.by_id.push(keys(&feed(stream, Some(vec![sent])).await));

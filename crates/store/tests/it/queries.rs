@@ -112,8 +112,8 @@ async fn filters_are_exact_and_bounds_are_exclusive(dialect: Dialect) {
     );
     let range = |column: &str, after, before| RecordQuery {
         ranges: vec![
-            (name(column), Bound::After, after),
-            (name(column), Bound::Before, before),
+            (name(column), Bound::From, after),
+            (name(column), Bound::Until, before),
         ],
         limit: 10,
         ..RecordQuery::default()

@@ -1,4 +1,5 @@
-//! The change feed of a connection's records: each change once, in commit order. Its readers may prune what they have read.
+//! The change feed of a connection's records: each changed record once, with its latest state, in commit order. Its readers may prune
+//! what they have read.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub struct FeedRequest {
     pub model: String,
     /// The sync's variant.
     pub variant: Variant,
-    /// Only records last written then or later.
+    /// Only records written at or after this time.
     pub modified_since: Option<Timestamp>,
     /// Only records whose last change is one of these; empty for all.
     pub actions: Vec<RecordAction>,
@@ -28,7 +29,7 @@ pub struct FeedRequest {
     pub ids: Option<Vec<String>>,
     /// Only changes after the record with this cursor.
     pub cursor: Option<String>,
-    /// The most records.
+    /// The maximum number of records.
     pub limit: i64,
 }
 
@@ -41,7 +42,7 @@ pub struct PruneRequest {
     pub variant: Variant,
     /// Up to the record with this cursor, inclusive.
     pub until_cursor: String,
-    /// The most records.
+    /// The maximum number of records.
     pub limit: i64,
 }
 
@@ -54,13 +55,13 @@ pub struct FeedPage {
     pub records: Vec<StoredRecord>,
     /// The last record's cursor, if more records follow.
     pub next_cursor: Option<String>,
-    cursors: Cursors,
+    codec: CursorCodec,
 }
 
 impl FeedPage {
     /// The cursor of one of the records, after which the feed can be continued.
     pub fn cursor(&self, record: &StoredRecord) -> String {
-        self.cursors.write(record.cursor)
+        self.codec.encode(record.cursor)
     }
 }
 
@@ -68,9 +69,9 @@ impl FeedPage {
 pub async fn feed(gateway: &Gateway, names: Names<'_>, request: FeedRequest) -> Result<FeedPage> {
     let invalid = GatewayError::InvalidQuery;
     let model = (request.model.as_str(), &request.variant);
-    let (table, connection, cursors) = source(gateway, names, model, invalid).await?;
+    let (table, connection, codec) = resolve_table(gateway, names, model, invalid).await?;
     let after = request.cursor.as_deref();
-    let after = after.map(|text| cursors.read(text, "cursor").map_err(invalid));
+    let after = after.map(|text| codec.decode(text, "cursor").map_err(invalid));
     // One more record than requested shows whether there is a next page.
     let query = ChangeQuery {
         after: after.transpose()?.unwrap_or_default(),
@@ -88,20 +89,20 @@ pub async fn feed(gateway: &Gateway, names: Names<'_>, request: FeedRequest) -> 
     records.truncate(wanted);
     let last = records.last().filter(|_| more);
     Ok(FeedPage {
-        next_cursor: last.map(|record| cursors.write(record.cursor)),
+        next_cursor: last.map(|record| codec.encode(record.cursor)),
         model,
         records,
-        cursors,
+        codec,
     })
 }
 
-/// Removes the content of records that a reader of the feed has read. They stay in the feed without it, and are written completely again
-/// when they change.
+/// Empties the records up to the cursor. The feed still returns them, without content. When a record changes, the next sync writes it in
+/// full again.
 pub async fn prune(gateway: &Gateway, names: Names<'_>, request: PruneRequest) -> Result<Pruned> {
     let invalid = GatewayError::InvalidBody;
     let model = (request.model.as_str(), &request.variant);
-    let (table, connection, cursors) = source(gateway, names, model, invalid).await?;
-    let until = cursors.read(&request.until_cursor, "until_cursor");
+    let (table, connection, codec) = resolve_table(gateway, names, model, invalid).await?;
+    let until = codec.decode(&request.until_cursor, "until_cursor");
     let (until, now) = (until.map_err(invalid)?, gateway.clock.now());
     let store = &gateway.store;
     let pruned =
@@ -109,13 +110,13 @@ pub async fn prune(gateway: &Gateway, names: Names<'_>, request: PruneRequest) -
     Ok(pruned.await?)
 }
 
-/// The table and the connection whose rows a request names, and their cursors; `invalid` makes the error for a wrong model or variant.
-async fn source(
+/// Finds the table and connection that a request names. `invalid` builds the error for an unknown model or variant.
+async fn resolve_table(
     gateway: &Gateway,
     names: Names<'_>,
     (model, variant): (&str, &Variant),
     invalid: fn(Vec<FieldError>) -> GatewayError,
-) -> Result<(Arc<ModelTable>, ConnectionId, Cursors)> {
+) -> Result<(Arc<ModelTable>, ConnectionId, CursorCodec)> {
     let (of_model, of_variant) = (model.to_owned(), variant.clone());
     let read = gateway.resolve_and_read(names, move |c, integration, connection| {
         let mut syncs = integration.provider.syncs.iter();
@@ -138,38 +139,40 @@ async fn source(
         return Err(invalid(vec![FieldError::at("unknown", "model", message)]));
     };
     let table = table(gateway, &connection, &sync, variant, has_variant, invalid).await?;
-    let cursors = Cursors::new(connection.id, &table.model);
-    Ok((table, connection.id, cursors))
+    let codec = CursorCodec::new(connection.id, &table.model);
+    Ok((table, connection.id, codec))
 }
 
-/// Writes and reads the cursors of one connection's rows of one table.
+/// Encodes and decodes the cursors of one connection's rows of one table.
 ///
-/// A cursor is opaque to callers: a change number after a mark of the connection, model and variant, so that a cursor of another one is
-/// refused.
+/// A cursor is opaque to callers: a hash of connection and table, then a change number. The hash lets us refuse a cursor of another
+/// connection, model or variant.
 #[derive(Debug, Clone, Copy)]
-struct Cursors {
-    mark: u64,
+struct CursorCodec {
+    scope: u64,
 }
 
-impl Cursors {
+impl CursorCodec {
     fn new(connection: ConnectionId, model: &Model) -> Self {
-        let mut mark = Xxh3::new();
-        mark.update(&connection.raw().to_be_bytes());
-        mark.update(model.table.as_str().as_bytes());
-        Self { mark: mark.digest() }
+        let mut scope = Xxh3::new();
+        scope.update(&connection.raw().to_be_bytes());
+        scope.update(model.table.as_str().as_bytes());
+        Self {
+            scope: scope.digest(),
+        }
     }
 
-    fn write(self, number: i64) -> String {
-        let both = u128::from(self.mark) << 64 | u128::from(number.unsigned_abs());
+    fn encode(self, number: i64) -> String {
+        let both = u128::from(self.scope) << 64 | u128::from(number.unsigned_abs());
         URL_SAFE_NO_PAD.encode(both.to_be_bytes())
     }
 
-    fn read(self, text: &str, field: &str) -> Result<i64, Vec<FieldError>> {
+    fn decode(self, text: &str, field: &str) -> Result<i64, Vec<FieldError>> {
         let number = || {
             let bytes: [u8; 16] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
             let both = u128::from_be_bytes(bytes);
             let number = i64::try_from(both & u128::from(u64::MAX)).ok()?;
-            (both >> 64 == u128::from(self.mark)).then_some(number)
+            (both >> 64 == u128::from(self.scope)).then_some(number)
         };
         number().ok_or_else(|| {
             let message = "is not a cursor of this connection, model and variant: pass the cursor of one of their records or pages, unchanged";
@@ -184,14 +187,14 @@ mod tests {
 
     #[test]
     fn a_cursor_is_valid_only_where_it_was_written() {
-        let (ours, theirs) = (Cursors { mark: 7 }, Cursors { mark: 8 });
+        let (ours, theirs) = (CursorCodec { scope: 7 }, CursorCodec { scope: 8 });
         for number in [0, 1, i64::MAX] {
-            let text = ours.write(number);
-            assert_eq!(ours.read(&text, "cursor"), Ok(number));
-            assert!(theirs.read(&text, "cursor").is_err());
+            let text = ours.encode(number);
+            assert_eq!(ours.decode(&text, "cursor"), Ok(number));
+            assert!(theirs.decode(&text, "cursor").is_err());
         }
         for text in ["", "x", "AAAA", "AAAAAAAAAAf_________-A", "ä"] {
-            assert!(ours.read(text, "cursor").is_err(), "{text}");
+            assert!(ours.decode(text, "cursor").is_err(), "{text}");
         }
     }
 }

@@ -164,7 +164,7 @@ pub async fn create(
         let message = "must be text of 1 to 255 bytes";
         errors.push(FieldError::at("invalid", "name", message));
     }
-    if let Err(rule) = domain::check_new(&request.name) {
+    if let Err(rule) = domain::check_new_name(&request.name) {
         errors.push(FieldError::at("invalid", "name", rule.to_string()));
     }
     if request.scopes.is_empty() {

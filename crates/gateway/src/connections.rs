@@ -138,7 +138,8 @@ pub async fn delete(gateway: &Gateway, names: Names<'_>) -> Result<()> {
     deletion::delete_connection(gateway, &resolved.connection).await
 }
 
-/// Verifies the stored credentials of a connection at its provider, which it returns, and stores the result on the connection.
+/// Verifies the stored credentials of a connection at its provider, and returns the provider. Clears the connection's problem on success,
+/// and stores one if the provider says that the credentials are invalid.
 ///
 /// If the provider's file has no verification, any credentials are accepted.
 pub async fn verify(gateway: &Gateway, names: Names<'_>) -> Result<Arc<Provider>> {

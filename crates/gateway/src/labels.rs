@@ -219,7 +219,7 @@ fn check_display_name(path: &[&str], name: Option<&str>, errors: &mut Vec<FieldE
 /// Checks text by which something is found again.
 fn check_name(path: &[&str], field: &str, text: &str, errors: &mut Vec<FieldError>) {
     if check_text(path, field, text, 1, errors)
-        && let Err(rule) = domain::check_new(text)
+        && let Err(rule) = domain::check_new_name(text)
     {
         errors.push(FieldError::within("invalid", path, field, rule.to_string()));
     }

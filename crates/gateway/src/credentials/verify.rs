@@ -15,11 +15,11 @@ use crate::gateway::{Gateway, ResolvedIntegration};
 use crate::health;
 use crate::integration_config::Config;
 
-/// How long to wait before trying again if the provider does not say.
-const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// The `Retry-After` that a client gets if the provider names none.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// Verifies credentials with their provider, and returns the target of requests with them. A missing or invalid value is
-/// an error before any request is made.
+/// Verifies credentials with their provider, and returns the `Target` for further requests with these credentials. A value that the
+/// verification needs and that is missing is an error before any request is made.
 pub(super) async fn verify(
     gateway: &Gateway,
     integration: &ResolvedIntegration,
@@ -61,22 +61,24 @@ pub(super) async fn verify(
         let error = FieldError::within("invalid", filled.config_path, name, *rule);
         return Err(GatewayError::InvalidBody(vec![error]));
     }
-    let refusal = refusal(&target, error, ", and nothing was stored")?;
+    let refusal = refusal_or_error(&target, error, ", and nothing was stored")?;
     Err(GatewayError::CredentialsRefused(refusal))
 }
 
-/// Verifies stored credentials now, and stores the result on the connection, as after any request.
+/// Verifies stored credentials. Clears the connection's problem on success, and stores one if the provider says that the credentials are
+/// invalid.
 pub(crate) async fn verify_stored(gateway: &Gateway, connection: &Connection, target: &Target) -> Result<()> {
     let Err(error) = health::check_credentials(gateway, connection, target).await? else {
         return health::clear_problem(gateway, connection).await;
     };
     Err(GatewayError::InvalidCredentials {
-        refusal: refusal(target, error, "")?,
+        refusal: refusal_or_error(target, error, "")?,
         connection: connection.name.clone(),
     })
 }
 
-/// The message for an integration that lacks values in `config`, without which no request can be made; `None` if it lacks none.
+/// Returns the message for an integration that lacks values in `config` that every request needs. `None` if it lacks none, or if the
+/// operator set the provider's base URL.
 pub(crate) fn lacking_config_message(
     gateway: &Gateway,
     integration: &ResolvedIntegration,
@@ -87,14 +89,15 @@ pub(crate) fn lacking_config_message(
     if lacking.is_empty() || gateway.upstream.overrides_base_url(&provider.name) {
         return None;
     }
+    let pronoun = if lacking.len() == 1 { "it" } else { "them" };
     let way_out = if integration.row.is_some() {
-        format!("set it with PATCH /integrations/{key}")
+        format!("set {pronoun} with PATCH /integrations/{key}")
     } else {
         let provider = &provider.name;
-        format!("make an integration of {provider} with POST /integrations, and give it there")
+        format!("create an integration of {provider} with POST /integrations, and set {pronoun} in its body")
     };
     Some(format!(
-        "the integration {key:?} lacks integration_config.{}, so no request can be sent: {way_out}",
+        "the integration {key:?} needs integration_config.{}: {way_out}",
         lacking.join(" and integration_config.")
     ))
 }
@@ -110,13 +113,14 @@ fn missing_value(provider: &Provider, placeholder: &str, config_path: &[&str]) -
     }
 }
 
-/// How the provider refused the credentials, or the error of a verification without a result, with `consequence` in its message.
-fn refusal(target: &Target, error: VerifyError, consequence: &str) -> Result<Refusal> {
+/// Returns the refusal if the provider refused the credentials, or if a check in its file failed. Otherwise returns the error that
+/// stopped the verification, with `consequence` in its message.
+fn refusal_or_error(target: &Target, error: VerifyError, consequence: &str) -> Result<Refusal> {
     let name = &target.provider.display_name;
     let error = match error {
         VerifyError::Refused(response) => {
             let hint = response.hint.as_deref();
-            let hint = hint.unwrap_or("Check the credentials and what they may read.");
+            let hint = hint.unwrap_or("Check the credentials and their permissions.");
             let summary = response.summary();
             return Ok(Refusal {
                 message: format!("{name} refused the credentials with {summary}. {hint}"),
@@ -137,7 +141,7 @@ fn refusal(target: &Target, error: VerifyError, consequence: &str) -> Result<Ref
     if error.is_transient() {
         return Err(GatewayError::ProviderUnavailable {
             message: format!("{what}: {error}. Try again later."),
-            retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
+            retry_after: error.retry_after().unwrap_or(DEFAULT_RETRY_AFTER),
         });
     }
     // Waiting does not help: the cause is in the request, such as an address that may not be called, or a value that no header can hold.

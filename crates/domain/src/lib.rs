@@ -29,7 +29,7 @@ pub use json::{JsonError, JsonKind, JsonReader, JsonScalar, json_text, repaired_
 pub use model::Model;
 pub use names::{
     ActionName, ConnectionName, EnvironmentName, IntegrationKey, ModelName, NameError, ProviderName,
-    SyncName, TableName, Variant, check_new,
+    SyncName, TableName, Variant, check_new_name,
 };
 pub use record::{MAX_KEY_BYTES, Misfit, Record, RecordError, RecordReader, Value, is_shortened, stored_key};
 pub use stored_record::{Position, RecordAction, StoredRecord};

@@ -44,7 +44,7 @@ impl Model {
     pub fn of_variant(&self, variant: &Variant) -> Self {
         let mut model = self.clone();
         if *variant != Variant::base() {
-            model.table = self.table.of_variant(variant);
+            model.table = self.table.variant_table_name(variant);
         }
         model
     }

@@ -1,7 +1,7 @@
 //! Names that people choose, each with its rule.
 //!
-//! The rules of connection, integration, provider, sync and model names are those of Nango's API, so that ids accepted there
-//! are accepted here.
+//! Connection, integration, provider, sync and model names may have the characters and lengths of Nango's API, so that ids accepted there
+//! are accepted here. The exception: a new name must not begin or end with a space.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,17 +14,17 @@ pub enum NameError {
     /// The rule of its type.
     #[error("must be {0}")]
     Rule(&'static str),
-    /// The rule for all names, so that different names look different.
+    /// The rule of [`check_new_name`], so that different names look different.
     #[error(
         "must not begin or end with white space or an invisible character, and must hold no control characters"
     )]
     Invisible,
 }
 
-/// Checks a new name, label or user id for invisible characters.
+/// Checks that a new name has no control characters, and neither begins nor ends with an invisible character.
 ///
-/// Names that were stored before there was this rule stay valid.
-pub fn check_new(text: &str) -> Result<(), NameError> {
+/// Labels and user ids follow the same rule. Names that were stored before this rule existed stay valid.
+pub fn check_new_name(text: &str) -> Result<(), NameError> {
     let edges = [text.chars().next(), text.chars().next_back()];
     if edges.into_iter().flatten().any(is_invisible) || text.contains(char::is_control) {
         Err(NameError::Invisible)
@@ -33,7 +33,8 @@ pub fn check_new(text: &str) -> Result<(), NameError> {
     }
 }
 
-/// Whether a character is invisible: white space, controls, and what Unicode calls ignorable, except for those that end an emoji.
+/// Whether a character is invisible: white space, controls, most of what Unicode calls ignorable, and others that show nothing. Those that
+/// may end an emoji are excluded.
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -43,7 +44,8 @@ fn is_invisible(c: char) -> bool {
             | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}')
 }
 
-fn word(c: char) -> bool {
+/// Whether a character is a letter a-z or A-Z, a digit, `_` or `-`.
+fn is_word_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
@@ -51,8 +53,8 @@ macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         name!(
             $(#[$doc])*
-            $name, 255, "1 to 255 letters, digits, _ or -",
-            |text| text.chars().all(word)
+            $name, 255, "1 to 255 letters (a-z and A-Z), digits, _ or -",
+            |text| text.chars().all(is_word_char)
         );
     };
     ($(#[$doc:meta])* $name:ident, $max:literal, $rule:literal, |$text:ident| $valid:expr) => {
@@ -66,10 +68,10 @@ macro_rules! name {
                 &self.0
             }
 
-            /// Checks and returns a new name; `parse` also accepts names that were stored before [`check_new`].
+            /// Checks and returns a new name, also with [`check_new_name`]. `parse` skips this check, so that older stored names stay valid.
             pub fn new(text: &str) -> Result<Self, NameError> {
                 let name = text.parse()?;
-                check_new(text)?;
+                check_new_name(text)?;
                 Ok(name)
             }
         }
@@ -125,8 +127,8 @@ name!(
 );
 name!(
     /// An app's name for a connection; unique within an integration of an environment.
-    ConnectionName, 255, "1 to 255 letters, digits, spaces or any of ,.;:=+~[]|@${}\"'\\/_-",
-    |text| text.chars().all(|c| word(c) || " ,.;:=+~[]|@${}\"'\\/".contains(c))
+    ConnectionName, 255, "1 to 255 letters (a-z and A-Z), digits, spaces or any of ,.;:=+~[]|@${}\"'\\/_-",
+    |text| text.chars().all(|c| is_word_char(c) || " ,.;:=+~[]|@${}\"'\\/".contains(c))
 );
 
 impl ConnectionName {
@@ -138,8 +140,8 @@ impl ConnectionName {
 
 name!(
     /// An integration's key, `provider_config_key` on the wire.
-    IntegrationKey, 255, "1 to 255 letters, digits, spaces or any of ~:.@_-",
-    |text| text.chars().all(|c| word(c) || " ~:.@".contains(c))
+    IntegrationKey, 255, "1 to 255 letters (a-z and A-Z), digits, spaces or any of ~:.@_-",
+    |text| text.chars().all(|c| is_word_char(c) || " ~:.@".contains(c))
 );
 name!(
     /// The name of a provider, which is that of its file.
@@ -154,13 +156,13 @@ name!(
     ActionName
 );
 name!(
-    /// The name of a variant of a sync; every connection has `base`.
+    /// The name of a variant of a sync. Every sync of a connection has the variant `base`.
     Variant
 );
 name!(
     /// The name of a model, such as `Message`.
     ModelName, 255, "an upper-case letter, then letters, digits, _ or -, 255 at most",
-    |text| text.chars().all(word) && text.starts_with(|c: char| c.is_ascii_uppercase())
+    |text| text.chars().all(is_word_char) && text.starts_with(|c: char| c.is_ascii_uppercase())
 );
 name!(
     /// The name of a table or column of a model. It needs no quotes in SQL unless it is a reserved word.
@@ -170,7 +172,7 @@ name!(
 );
 
 impl Variant {
-    /// Returns the variant that every sync has.
+    /// Returns `base`.
     pub fn base() -> Self {
         Self("base".to_owned())
     }
@@ -180,10 +182,12 @@ impl TableName {
     /// The most bytes of a name. An index's name has nine more, and PostgreSQL allows 63.
     const MAX: usize = 48;
 
-    /// Returns the table of a variant's rows, `TABLE__VARIANT`. If that is not a valid name, it is shortened and ends with a hash of the
-    /// full name, so that two variants never share a table.
+    /// Returns the table of a variant's rows, `TABLE__VARIANT`.
+    ///
+    /// If that is not a valid name, it is changed to lower case, `_` replaces `-`, it is shortened if it is too long, and it ends with a
+    /// hash. The hash of the full name has 32 bits, so two variants are very unlikely to share a table.
     #[must_use]
-    pub fn of_variant(&self, variant: &Variant) -> Self {
+    pub fn variant_table_name(&self, variant: &Variant) -> Self {
         let wanted = format!("{self}__{variant}");
         if let Ok(name) = wanted.parse() {
             return name;
@@ -225,19 +229,19 @@ mod tests {
         for edge in [
             "\t", "\n", "\u{a0}", "\u{2003}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{85}", "\u{2028}",
         ] {
-            assert!(check_new(&format!("{edge}bob")).is_err(), "{edge:?}");
-            assert!(check_new(&format!("bob{edge}")).is_err(), "{edge:?}");
+            assert!(check_new_name(&format!("{edge}bob")).is_err(), "{edge:?}");
+            assert!(check_new_name(&format!("bob{edge}")).is_err(), "{edge:?}");
         }
-        assert!(check_new("b\u{0}b").is_err() && check_new("b\rb").is_err());
+        assert!(check_new_name("b\u{0}b").is_err() && check_new_name("b\rb").is_err());
         for good in ["bob", "b o b", "Ærø", "\u{2764}\u{fe0f}", "نمی\u{200c}خواهم", ""] {
-            assert!(check_new(good).is_ok(), "{good:?}");
+            assert!(check_new_name(good).is_ok(), "{good:?}");
         }
     }
 
     #[test]
     fn each_variant_has_its_own_table_with_a_valid_name() {
         let table: TableName = "acme_orders".parse().unwrap();
-        let of = |variant: &str| table.of_variant(&variant.parse().unwrap());
+        let of = |variant: &str| table.variant_table_name(&variant.parse().unwrap());
         assert_eq!(of("eu").as_str(), "acme_orders__eu");
         let long = "v".repeat(255);
         let shorter = "v".repeat(254);

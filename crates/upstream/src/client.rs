@@ -219,7 +219,7 @@ impl Upstream {
         let bounds = ReadBounds {
             body: mode.max_body,
             advice: if mode.checks_credentials {
-                "let proxy.verification of the provider's file name an endpoint with a smaller one"
+                "choose an endpoint with a smaller response in `proxy.verification` of the provider file"
             } else {
                 "ask for less of it, such as smaller pages, or raise upstream.max_body_mb"
             },

@@ -69,6 +69,10 @@ const TIMED_OUT: RunCode = RunCode(
     "timed_out",
     "The provider is slow. The run is retried automatically.",
 );
+const LIMITS_USED_UP: RunCode = RunCode(
+    "timed_out",
+    "Other requests used up the provider's limits. The run is retried automatically.",
+);
 const FILE: RunCode = RunCode(
     "provider_file",
     "Check the provider's file with `trunkline providers check`.",
@@ -92,7 +96,7 @@ const TOO_LARGE: RunCode = RunCode(
 );
 const NOT_DECODABLE: RunCode = RunCode(
     "response_not_decodable",
-    "The provider, or something between here and it, sent a body that is not what its Content-Encoding says. The run is retried \
+    "The provider, or a server in front of it, sent a body that cannot be decoded as its Content-Encoding says. The run is retried \
      automatically.",
 );
 const MEMORY: RunCode = RunCode(
@@ -125,7 +129,7 @@ impl RequestError {
             | Self::TextTooLong { .. }
             | Self::Integration { .. } => (Permanent, NOTHING, Code::ConnectionIncomplete, FILE),
 
-            Self::RateLimited { .. } => (RateLimited, NOTHING, Code::RateLimited, TIMED_OUT),
+            Self::RateLimited { .. } => (RateLimited, NOTHING, Code::RateLimited, LIMITS_USED_UP),
             Self::NoMemory { sent } => (Overloaded, !sent, Code::Unavailable, MEMORY),
             Self::Unreachable(..) => (Transient, NOTHING, Code::ProviderUnreachable, UNREACHABLE),
             Self::Broken(..) => (Transient, UNKNOWN, Code::ProviderUnreachable, UNREACHABLE),
@@ -136,14 +140,14 @@ impl RequestError {
                 ..
             } => (Transient, UNKNOWN, Code::ProviderUnreachable, UNREADABLE),
             Self::DeadlineExceeded { last, .. } => {
-                let code = match **last {
-                    Self::RateLimited { .. } => Code::RateLimited,
-                    _ => Code::ProviderTimeout,
+                let (code, run) = match **last {
+                    Self::RateLimited { .. } => (Code::RateLimited, LIMITS_USED_UP),
+                    _ => (Code::ProviderTimeout, TIMED_OUT),
                 };
                 let last = last.verdict();
                 let limited = last.outcome == RateLimited;
                 let outcome = if limited { RateLimited } else { Transient };
-                (outcome, last.nothing_done, code, TIMED_OUT)
+                (outcome, last.nothing_done, code, run)
             }
 
             Self::Provider(error) => {
@@ -282,6 +286,8 @@ impl RetryRule<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use rstest::rstest;
 
     use super::*;
@@ -341,6 +347,22 @@ mod tests {
         assert!(!retries(&rules, 403, &headers(&[("x-left", "7")]), true));
         let later = headers(&[("x-left", "7"), ("retry-after", "60")]);
         assert!(retries(&rules, 403, &later, false));
+    }
+
+    #[test]
+    fn the_hint_for_a_lack_of_permits_names_other_requests() {
+        let limited = || RequestError::RateLimited {
+            retry_after: Duration::from_secs(1),
+        };
+        let exceeded = RequestError::DeadlineExceeded {
+            attempts: 1,
+            last: Box::new(limited()),
+        };
+        for error in [limited(), exceeded] {
+            let (code, hint) = error.run_code_and_hint();
+            assert_eq!(code, "timed_out");
+            assert!(hint.unwrap().contains("Other requests"), "{error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The requests of actions, and a provider's response as the caller of an action sees it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 use http::Method;
@@ -46,7 +47,7 @@ impl From<RequestError> for FailedRequest {
 }
 
 /// A provider's response, shortened and without secrets, as shown to callers and stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotedResponse {
     /// The HTTP status.
     pub status: u16,
@@ -54,6 +55,16 @@ pub struct QuotedResponse {
     pub headers: BTreeMap<String, String>,
     /// Its body: JSON; or text if it is not JSON or longer than 4,096 characters, cut there and ended with `…`.
     pub body: Value,
+}
+
+/// Shows the status and the length of the body's JSON: headers and the body may contain personal data.
+impl fmt::Debug for QuotedResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuotedResponse")
+            .field("status", &self.status)
+            .field("bytes", &self.body.to_string().len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl QuotedResponse {

@@ -1,8 +1,12 @@
 //! Sends all requests to providers: authorization, address policy, limits, retries, redirects and pagination.
 //!
-//! The crate knows no database. `domain` and `registry` are below it, the use cases and the worker above. Its invariants: a credential is
-//! sent to the provider's own origins only; an address that is not public is not connected to, unless the settings allow it; and no error,
-//! log line or `Debug` of this crate holds a secret or a body.
+//! The crate knows no database. It uses `domain` and `registry`; the `gateway` and `worker` crates use it. Its invariants:
+//!
+//! - A credential is sent only to the origins that the provider file declares, and to those that the operator's settings name (`base_urls`
+//!   and `allowed_origins` of [`UpstreamOptions`]).
+//! - An address that is not public is not connected to, unless the settings allow it.
+//! - No error, log line or `Debug` of this crate holds a secret or a body. Of a body, an error quotes at most a short text, such as the
+//!   provider's message.
 
 mod action;
 mod address;

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::json;
 
-/// A page that was read, and how far the list was read before it.
-#[derive(Debug, Clone, Copy)]
+/// A page that was read, and how far the list was read before it. Contains a body, so it has no `Debug`.
+#[derive(Clone, Copy)]
 pub struct PageInfo<'a> {
     /// The response's body; its records are not used.
     pub envelope: &'a Value,

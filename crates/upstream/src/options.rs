@@ -1,6 +1,7 @@
 //! The settings of the client.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 use domain::ProviderName;
@@ -9,7 +10,7 @@ use url::Url;
 use crate::Backoff;
 
 /// The settings of [`crate::Upstream`]; the default suits production.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct UpstreamOptions {
     /// Whether loopback, private and other non-public addresses, and plain http, are allowed.
     pub allow_private_addresses: bool,
@@ -37,6 +38,17 @@ pub struct UpstreamOptions {
     pub max_wait: Duration,
     /// The waits between attempts; each is random, from zero to the full wait.
     pub backoff: Backoff,
+}
+
+/// Shows the names of the providers with a base URL of their own, and no URL: it may contain a password.
+impl fmt::Debug for UpstreamOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamOptions")
+            .field("allow_private_addresses", &self.allow_private_addresses)
+            .field("base_urls", &self.base_urls.keys())
+            .field("max_attempts", &self.max_attempts)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for UpstreamOptions {

@@ -161,6 +161,24 @@ async fn no_debug_and_no_network_error_shows_a_secret_or_a_body() {
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(PASSWORD) && !shown.contains("geheim"), "{shown}");
 
+    let refusal = status(400)
+        .insert_header("x-key", "geheim")
+        .set_body_json(json!({ "message": "no", "data": "geheim" }));
+    let failed = Fixture::responding(refusal)
+        .await
+        .failed_action(Request::get("/x"))
+        .await;
+    let quoted = failed.response.as_ref().unwrap();
+    assert_eq!(quoted.body["data"], "geheim");
+    let shown = format!("{failed:?}");
+    assert!(shown.contains("400") && !shown.contains("geheim"), "{shown}");
+
+    let mut with_password = options();
+    let base_url = "https://user:geheim@api.example".parse().unwrap();
+    with_password.base_urls.insert("acme".parse().unwrap(), base_url);
+    let shown = format!("{with_password:?}");
+    assert!(shown.contains("acme") && !shown.contains("geheim"), "{shown}");
+
     let secret = status(200)
         .insert_header("x-key", "geheim")
         .set_body_string("geheim");

@@ -1,7 +1,7 @@
 //! Reads the `Link` header (RFC 8288).
 //!
-//! The parser is our own: the published ones reject a whole header for one part that they cannot read, although the link that matters may
-//! be readable.
+//! The parser is our own: the published ones reject a whole header for one part that they cannot read. This one skips only the rest of that
+//! field value, and uses the links before it and in other `Link` headers.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::RequestError;
 pub(crate) struct HeaderLink {
     /// Its target, relative or absolute.
     pub(crate) target: String,
-    /// Its parameters by lower-case name; of several with one name the first counts.
+    /// Its parameters by lower-case name; if a name repeats, the first value is used.
     parameters: BTreeMap<String, String>,
 }
 
@@ -35,8 +35,7 @@ impl HeaderLink {
     }
 }
 
-/// Returns the link with the relation `rel`. Fails if there is none and a part of the header breaks the grammar of RFC 8288, since the
-/// relation may be there.
+/// Returns the first link with the relation `rel`. Fails if none is found and a part is unreadable, because that part may hold the link.
 pub(crate) fn find(headers: &HeaderMap, rel: &str) -> Result<Option<HeaderLink>, RequestError> {
     let mut is_readable = true;
     for value in headers.get_all(header::LINK) {
@@ -47,7 +46,7 @@ pub(crate) fn find(headers: &HeaderMap, rel: &str) -> Result<Option<HeaderLink>,
             if rest.is_empty() {
                 break;
             }
-            let Some((link, behind)) = link(rest) else {
+            let Some((link, behind)) = parse_link(rest) else {
                 is_readable = false;
                 break;
             };
@@ -67,7 +66,7 @@ pub(crate) fn find(headers: &HeaderMap, rel: &str) -> Result<Option<HeaderLink>,
 }
 
 /// Reads one link at the beginning of `text`, and returns what follows it.
-fn link(text: &str) -> Option<(HeaderLink, &str)> {
+fn parse_link(text: &str) -> Option<(HeaderLink, &str)> {
     let (target, mut rest) = text.strip_prefix('<')?.split_once('>')?;
     let mut parameters = BTreeMap::new();
     loop {
@@ -83,7 +82,7 @@ fn link(text: &str) -> Option<(HeaderLink, &str)> {
         let end = parameter.find(['=', ';', ',']).unwrap_or(parameter.len());
         let (name, behind) = parameter.split_at_checked(end)?;
         let (value, behind) = match behind.strip_prefix('=') {
-            Some(value) => value_of(value.trim_start())?,
+            Some(value) => parse_value(value.trim_start())?,
             None => (String::new(), behind),
         };
         if !name.trim().is_empty() {
@@ -96,7 +95,7 @@ fn link(text: &str) -> Option<(HeaderLink, &str)> {
 }
 
 /// Reads a token or a quoted text at the beginning of `text`, and returns what follows it.
-fn value_of(text: &str) -> Option<(String, &str)> {
+fn parse_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([';', ',']).unwrap_or(text.len());
         let (value, rest) = text.split_at_checked(end)?;
@@ -154,7 +153,7 @@ mod tests {
     #[case(&["</a?page=2>; rel=\"next"])]
     #[case(&["</a?page=2> rel=next"])]
     #[case(&["</z>; rel=first, garbage"])]
-    fn an_unreadable_header_is_not_the_end(#[case] values: &[&str]) {
+    fn an_unreadable_header_is_an_error(#[case] values: &[&str]) {
         let found = find(&headers(values), "next");
         assert!(matches!(found, Err(RequestError::BadNext { .. })), "{found:?}");
     }

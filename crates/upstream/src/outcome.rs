@@ -1,6 +1,5 @@
-//! What a failed request means. One table says for each error whether to retry, whether the provider did anything, and which public codes
-//! it has. One rule says when an attempt is followed by another. For a new status, check both: the rule decides the next attempt, the table
-//! what the last one means.
+//! `verdict` says what a failed request means for its caller. `RetryRule` says whether another attempt of the same request follows. A new
+//! status may need both.
 
 use http::header::HeaderMap;
 use registry::{RenderError, RetryRules};
@@ -8,7 +7,7 @@ use registry::{RenderError, RetryRules};
 use crate::retry_after::rate_limited;
 use crate::{ProviderError, RequestError, UnexpectedBody, UploadError};
 
-/// Statuses by which a provider, or something before it, reports a failure of its own.
+/// Statuses by which a provider, or a server in front of it, reports a failure of its own.
 const SERVER_FAILURES: [u16; 4] = [500, 502, 503, 504];
 
 /// What a failed request means for its caller.
@@ -20,10 +19,11 @@ pub enum Outcome {
     RateLimited,
     /// This process has no memory for the response now: the same request may succeed later.
     Overloaded,
-    /// The provider refused the request, and not the credentials: the same request will be refused again.
+    /// The provider refused the request with a 4xx status, but not because of the credentials or a rate limit. Most such requests are
+    /// refused again; after 408, 409 or 425 the same request may succeed later.
     Refused,
-    /// The same request will most likely fail again: the request cannot be made as the provider's file, the connection, the integration
-    /// or the settings are, the credentials are not valid, the provider's response is not usable, or the client is gone.
+    /// The same request will most likely fail again: the configuration (provider file, connection, integration or settings) does not
+    /// allow the request, the credentials are not valid, the provider's response is not usable, or the client is gone.
     Permanent,
 }
 
@@ -73,7 +73,7 @@ const LIMITS_USED_UP: RunCode = RunCode(
     "timed_out",
     "Other requests used up the provider's limits. The run is retried automatically.",
 );
-const FILE: RunCode = RunCode(
+const CHECK_PROVIDER_FILE: RunCode = RunCode(
     "provider_file",
     "Check the provider's file with `trunkline providers check`.",
 );
@@ -113,32 +113,52 @@ impl RequestError {
     pub fn verdict(&self) -> Verdict {
         use ErrorCode as Code;
         use Outcome::{Overloaded, Permanent, RateLimited, Transient};
-        /// Whether it is certain that nothing was done.
-        const NOTHING: bool = true;
-        const UNKNOWN: bool = false;
+        /// The values of `nothing_done`.
+        const NOTHING_DONE: bool = true;
+        const MAY_BE_DONE: bool = false;
         let (outcome, nothing_done, error_code, run) = match self {
-            Self::AddressRefused(_) => (Permanent, NOTHING, Code::AddressRefused, ADDRESS_REFUSED),
-            Self::PlainHttp(_) => (Permanent, NOTHING, Code::AddressRefused, FILE),
-            Self::OverrideNotAllowed { .. } => (Permanent, NOTHING, Code::BaseUrlOverrideNotAllowed, FILE),
-            Self::BadHeader(_) => (Permanent, NOTHING, Code::InvalidHeaders, FILE),
-            Self::BadCursor => (Permanent, NOTHING, Code::ProviderUnreachable, FILE),
+            Self::AddressRefused(_) => (Permanent, NOTHING_DONE, Code::AddressRefused, ADDRESS_REFUSED),
+            Self::PlainHttp(_) => (Permanent, NOTHING_DONE, Code::AddressRefused, CHECK_PROVIDER_FILE),
+            Self::OverrideNotAllowed { .. } => (
+                Permanent,
+                NOTHING_DONE,
+                Code::BaseUrlOverrideNotAllowed,
+                CHECK_PROVIDER_FILE,
+            ),
+            Self::BadHeader(_) => (Permanent, NOTHING_DONE, Code::InvalidHeaders, CHECK_PROVIDER_FILE),
+            Self::BadCursor => (
+                Permanent,
+                NOTHING_DONE,
+                Code::ProviderUnreachable,
+                CHECK_PROVIDER_FILE,
+            ),
             Self::Template(RenderError::Unfit { .. } | RenderError::NoAddress(_))
             | Self::BadUrl(_)
-            | Self::UnknownServer(_) => (Permanent, NOTHING, Code::InvalidUriParams, FILE),
+            | Self::UnknownServer(_) => (
+                Permanent,
+                NOTHING_DONE,
+                Code::InvalidUriParams,
+                CHECK_PROVIDER_FILE,
+            ),
             Self::Template(RenderError::Missing { .. } | RenderError::TooLong { .. })
             | Self::TextTooLong { .. }
-            | Self::Integration { .. } => (Permanent, NOTHING, Code::ConnectionIncomplete, FILE),
+            | Self::Integration { .. } => (
+                Permanent,
+                NOTHING_DONE,
+                Code::ConnectionIncomplete,
+                CHECK_PROVIDER_FILE,
+            ),
 
-            Self::RateLimited { .. } => (RateLimited, NOTHING, Code::RateLimited, LIMITS_USED_UP),
+            Self::RateLimited { .. } => (RateLimited, NOTHING_DONE, Code::RateLimited, LIMITS_USED_UP),
             Self::NoMemory { sent } => (Overloaded, !sent, Code::Unavailable, MEMORY),
-            Self::Unreachable(..) => (Transient, NOTHING, Code::ProviderUnreachable, UNREACHABLE),
-            Self::Broken(..) => (Transient, UNKNOWN, Code::ProviderUnreachable, UNREACHABLE),
-            Self::TimedOut(_) => (Transient, UNKNOWN, Code::ProviderTimeout, TIMED_OUT),
-            Self::Undecodable(..) => (Transient, UNKNOWN, Code::ProviderUnreachable, NOT_DECODABLE),
+            Self::Unreachable(..) => (Transient, NOTHING_DONE, Code::ProviderUnreachable, UNREACHABLE),
+            Self::Broken(..) => (Transient, MAY_BE_DONE, Code::ProviderUnreachable, UNREACHABLE),
+            Self::TimedOut(_) => (Transient, MAY_BE_DONE, Code::ProviderTimeout, TIMED_OUT),
+            Self::Undecodable(..) => (Transient, MAY_BE_DONE, Code::ProviderUnreachable, NOT_DECODABLE),
             Self::NotJson {
                 found: UnexpectedBody::Markup | UnexpectedBody::CutOff,
                 ..
-            } => (Transient, UNKNOWN, Code::ProviderUnreachable, UNREADABLE),
+            } => (Transient, MAY_BE_DONE, Code::ProviderUnreachable, UNREADABLE),
             Self::DeadlineExceeded { last, .. } => {
                 let (code, run) = match **last {
                     Self::RateLimited { .. } => (Code::RateLimited, LIMITS_USED_UP),
@@ -152,19 +172,31 @@ impl RequestError {
 
             Self::Provider(error) => {
                 let (outcome, nothing_done) = (error.outcome(), error.nothing_done());
-                (outcome, nothing_done, Code::ProviderUnreachable, FILE)
+                (
+                    outcome,
+                    nothing_done,
+                    Code::ProviderUnreachable,
+                    CHECK_PROVIDER_FILE,
+                )
             }
-            Self::NotJson { .. } => (Permanent, UNKNOWN, Code::ProviderUnreachable, UNREADABLE),
-            Self::TooLarge { .. } => (Permanent, UNKNOWN, Code::ProviderUnreachable, TOO_LARGE),
-            Self::UnknownCoding { .. } => (Permanent, UNKNOWN, Code::ProviderUnreachable, NOT_DECODABLE),
-            // Of several redirects the first may be the response to a request that was carried out.
-            Self::Moved { .. } | Self::TooManyRedirects(_) | Self::NotRead(_) => {
-                (Permanent, UNKNOWN, Code::ProviderUnreachable, FILE)
+            Self::NotJson { .. } => (Permanent, MAY_BE_DONE, Code::ProviderUnreachable, UNREADABLE),
+            Self::TooLarge { .. } => (Permanent, MAY_BE_DONE, Code::ProviderUnreachable, TOO_LARGE),
+            Self::UnknownCoding { .. } => (Permanent, MAY_BE_DONE, Code::ProviderUnreachable, NOT_DECODABLE),
+            // The provider may have carried out the request before it sent the first redirect.
+            Self::Moved { .. } | Self::TooManyRedirects(_) | Self::NotRead(_) => (
+                Permanent,
+                MAY_BE_DONE,
+                Code::ProviderUnreachable,
+                CHECK_PROVIDER_FILE,
+            ),
+            Self::ForeignLink(_) => (Permanent, NOTHING_DONE, Code::ProviderUnreachable, FOREIGN_LINK),
+            Self::BadNext { .. } => (Permanent, NOTHING_DONE, Code::ProviderUnreachable, NEXT_PAGE),
+            Self::Upload(UploadError::Broken) => {
+                (Permanent, MAY_BE_DONE, Code::InvalidJson, CHECK_PROVIDER_FILE)
             }
-            Self::ForeignLink(_) => (Permanent, NOTHING, Code::ProviderUnreachable, FOREIGN_LINK),
-            Self::BadNext { .. } => (Permanent, NOTHING, Code::ProviderUnreachable, NEXT_PAGE),
-            Self::Upload(UploadError::Broken) => (Permanent, UNKNOWN, Code::InvalidJson, FILE),
-            Self::Upload(UploadError::Slow { .. }) => (Permanent, UNKNOWN, Code::RequestTimeout, FILE),
+            Self::Upload(UploadError::Slow { .. }) => {
+                (Permanent, MAY_BE_DONE, Code::RequestTimeout, CHECK_PROVIDER_FILE)
+            }
         };
         Verdict {
             outcome,
@@ -227,7 +259,7 @@ impl ProviderError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
     No,
-    /// Unless this was the reason for a retry of the same request before.
+    /// Yes, but only once per request.
     Once,
     Yes,
 }
@@ -240,15 +272,16 @@ pub(crate) struct RetryRule<'a> {
     pub(crate) idempotent: bool,
     /// Statuses that the caller wants to retry whatever the method, since it knows that this does no harm.
     pub(crate) retry_on: &'a [u16],
-    /// Whether the request checks credentials: then a refusal is the result.
+    /// Whether the request checks credentials. If so, a 401 or 403 is a valid result and is not retried, unless the 403 is a rate limit.
     pub(crate) checks_credentials: bool,
 }
 
 impl RetryRule<'_> {
-    /// The rule for a response that is not a success. `carried_out` says that the request was carried out whatever the status.
+    /// The rule for a response that is not a success. `carried_out` says that the request was carried out whatever the status: then it is
+    /// retried only if it is idempotent.
     ///
-    /// 429 is retried whatever the method, since such a request was not carried out; other statuses only if sending the request twice
-    /// does no harm. Statuses of the provider's file replace the usual ones.
+    /// A rate limit (429, or 403 with a used-up quota or `Retry-After`) is retried whatever the method, and a 401 once. Other statuses are
+    /// retried only if the request is idempotent. Statuses of the provider's file replace the usual ones, 429 among them.
     pub(crate) fn after_response(&self, status: u16, headers: &HeaderMap, carried_out: bool) -> Retry {
         if self.retry_on.contains(&status) {
             return Retry::Yes;
@@ -323,7 +356,7 @@ mod tests {
     #[case(501, false, false)]
     #[case(400, false, false)]
     #[case(404, false, false)]
-    fn only_a_429_is_retried_whatever_the_request(
+    fn of_the_usual_statuses_only_429_is_retried_for_writes(
         #[case] status: u16,
         #[case] reading: bool,
         #[case] writing: bool,
@@ -347,6 +380,15 @@ mod tests {
         assert!(!retries(&rules, 403, &headers(&[("x-left", "7")]), true));
         let later = headers(&[("x-left", "7"), ("retry-after", "60")]);
         assert!(retries(&rules, 403, &later, false));
+    }
+
+    #[test]
+    fn a_401_is_retried_once_whatever_the_request() {
+        let rules = rules(Vec::new());
+        for idempotent in [true, false] {
+            let retry = rule(&rules, idempotent).after_response(401, &HeaderMap::new(), false);
+            assert_eq!(retry, Retry::Once, "{idempotent}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use crate::budget::BodyBudget;
-use crate::context::RequestTime;
+use crate::context::RequestValues;
 use crate::driver::{Attempt, Bounds, Driver};
 use crate::limiter::Limiters;
 use crate::outcome::{Retry, RetryRule};
@@ -35,15 +35,15 @@ pub(crate) struct Inner {
     budget: BodyBudget,
 }
 
-/// How a request is sent whose response is read to its end.
-pub(crate) struct Mode<'a> {
+/// Options for a request whose whole response is read.
+pub(crate) struct SendOptions<'a> {
     pub(crate) max_attempts: u32,
     /// Bytes of the body of a success.
     pub(crate) max_body: usize,
-    /// Whether the request checks credentials: then a refusal is the result, and not retried.
+    /// Whether the request checks credentials. If so, a 401 or 403 is a valid result and is not retried, unless the 403 is a rate limit.
     pub(crate) checks_credentials: bool,
-    /// Brings a server and headers of its own.
-    pub(crate) verification: Option<&'a Verification>,
+    /// The provider file's verification section: its base URL and headers are used.
+    pub(crate) verification_server: Option<&'a Verification>,
     /// Whether a failure is to quote the provider's response.
     pub(crate) quotes_response: bool,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Mode<'a> {
 const CHECK_MAX_BODY: usize = 1 << 20;
 
 impl Upstream {
-    /// Makes a client; `clock` tells how far away a date in a header is.
+    /// Makes a client. `clock` turns dates in headers into waits.
     pub fn new(options: UpstreamOptions, clock: Clock) -> Result<Self, UpstreamError> {
         for (provider, url) in &options.base_urls {
             if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -72,11 +72,13 @@ impl Upstream {
         })))
     }
 
-    /// Sends a request for JSON that the caller reads, and returns the 2xx response, or the error of the last attempt. A success with
-    /// HTML in it, from something in front of the provider, is a failed attempt.
+    /// Sends a request that expects JSON. Returns the 2xx response, which the caller parses, or the error of the last attempt. A success
+    /// with HTML in it, from a server in front of the provider, is a failed attempt.
     pub async fn fetch(&self, target: &Target, request: Request) -> Result<Response, RequestError> {
-        let mode = self.usual_mode(false);
-        let sent = self.send(target, &request, &mode, Response::refuse_markup).await;
+        let options = self.usual_options(false);
+        let sent = self
+            .send(target, &request, &options, Response::refuse_markup)
+            .await;
         sent.map_err(|failed| failed.error)
     }
 
@@ -89,35 +91,36 @@ impl Upstream {
         output_expected: bool,
     ) -> Result<Response, FailedRequest> {
         let accept = |response: Response| response.refuse_unreadable(output_expected);
-        self.send(target, &request, &self.usual_mode(true), accept).await
+        self.send(target, &request, &self.usual_options(true), accept)
+            .await
     }
 
-    /// The time of a request that is made now.
-    pub(crate) fn request_time(&self) -> RequestTime {
-        RequestTime::new(self.0.clock.now())
+    /// Returns the time and the random text of a request that is made now.
+    pub(crate) fn request_values(&self) -> RequestValues {
+        RequestValues::new(self.0.clock.now())
     }
 
-    fn usual_mode(&self, quotes_response: bool) -> Mode<'static> {
-        Mode {
+    fn usual_options(&self, quotes_response: bool) -> SendOptions<'static> {
+        SendOptions {
             max_attempts: self.0.options.max_attempts,
             max_body: self.0.options.max_body,
             checks_credentials: false,
-            verification: None,
+            verification_server: None,
             quotes_response,
         }
     }
 
-    /// How a request is sent that checks credentials.
-    pub(crate) fn check_mode<'a>(
+    /// Returns the options for a request that checks credentials.
+    pub(crate) fn check_options<'a>(
         &self,
         max_attempts: u32,
         verification: Option<&'a Verification>,
-    ) -> Mode<'a> {
-        Mode {
+    ) -> SendOptions<'a> {
+        SendOptions {
             max_attempts: max_attempts.min(self.0.options.max_attempts),
             max_body: CHECK_MAX_BODY.min(self.0.options.max_body),
             checks_credentials: true,
-            verification,
+            verification_server: verification,
             quotes_response: false,
         }
     }
@@ -127,32 +130,32 @@ impl Upstream {
         &self,
         target: &Target,
         request: &Request,
-        mode: &Mode<'_>,
+        options: &SendOptions<'_>,
         accept: impl Fn(Response) -> Result<T, RequestError>,
     ) -> Result<T, FailedRequest> {
         let deadline = Instant::now() + self.0.options.deadline;
-        let base = mode.verification.and_then(|own| own.base_url.as_ref());
-        let headers = mode.verification.map_or(&[][..], |own| &own.headers);
-        let time = self.request_time();
-        let mut prepared = prepare(&self.0.options, target, request, &time, base, headers)?;
+        let base = options.verification_server.and_then(|own| own.base_url.as_ref());
+        let headers = options.verification_server.map_or(&[][..], |own| &own.headers);
+        let values = self.request_values();
+        let mut prepared = prepare(&self.0.options, target, request, &values, base, headers)?;
         prepared.accept_codings();
         let rule = RetryRule {
             rules: &target.provider.retry,
             idempotent: request.idempotent,
             retry_on: &[],
-            checks_credentials: mode.checks_credentials,
+            checks_credentials: options.checks_credentials,
         };
         let bounds = Bounds {
             deadline,
             permit_by: deadline,
-            max_attempts: mode.max_attempts,
+            max_attempts: options.max_attempts,
         };
         let (prepared, rule, accept) = (&prepared, &rule, &accept);
         let attempt = |number| async move {
-            let exchanged = self.exchange(target, prepared, mode, deadline, number).await;
+            let exchanged = self.exchange(target, prepared, options, deadline, number).await;
             let accepted = match exchanged {
                 Ok(response) if response.succeeded() && !is_error(target, &response) => accept(response),
-                Ok(response) => return self.refused(target, mode, rule, &response),
+                Ok(response) => return self.failed_attempt(target, options, rule, &response),
                 Err(error) => Err(error),
             };
             let failed_with = accepted.as_ref().err();
@@ -175,11 +178,11 @@ impl Upstream {
         })
     }
 
-    /// What follows a response that is not a success.
-    fn refused<T>(
+    /// Returns the attempt for an unsuccessful response: its error, and whether to retry.
+    fn failed_attempt<T>(
         &self,
         target: &Target,
-        mode: &Mode<'_>,
+        options: &SendOptions<'_>,
         rule: &RetryRule<'_>,
         response: &Response,
     ) -> Attempt<Result<T, FailedRequest>> {
@@ -188,7 +191,7 @@ impl Upstream {
         if let Some(wait) = wait.filter(|_| error.rate_limited) {
             self.0.driver.pause_connection(target, wait);
         }
-        let quoted = mode
+        let quoted = options
             .quotes_response
             .then(|| QuotedResponse::read(target, response));
         Attempt {
@@ -206,19 +209,19 @@ impl Upstream {
         &self,
         target: &Target,
         prepared: &PreparedRequest,
-        mode: &Mode<'_>,
+        options: &SendOptions<'_>,
         deadline: Instant,
         attempt: u32,
     ) -> Result<Response, RequestError> {
-        // Not before the rate allows the request: while it waits for that, it needs no memory.
+        // Memory is reserved only now, after the wait for the permit and the rate.
         let begin = self.0.budget.begin(target.priority, target.connection);
         let memory = timeout_at(deadline, begin)
             .await
             .map_err(|_| RequestError::NoMemory { sent: false })?;
         let started = Instant::now();
         let bounds = ReadBounds {
-            body: mode.max_body,
-            advice: if mode.checks_credentials {
+            body: options.max_body,
+            advice: if options.checks_credentials {
                 "choose an endpoint with a smaller response in `proxy.verification` of the provider file"
             } else {
                 "ask for less of it, such as smaller pages, or raise upstream.max_body_mb"
@@ -226,8 +229,12 @@ impl Upstream {
             until: deadline.min(started + self.0.options.request_timeout),
             deadline,
         };
-        let trusted = self.0.options.base_urls.get(&target.provider.name);
-        let mut result = self.0.transport.send(prepared, trusted, &bounds, memory).await;
+        let operator_base_url = self.0.options.base_urls.get(&target.provider.name);
+        let mut result = self
+            .0
+            .transport
+            .send(prepared, operator_base_url, &bounds, memory)
+            .await;
         if let Err(RequestError::Moved { location, .. }) = &mut result {
             *location = target.without_secrets(location);
         }
@@ -249,7 +256,7 @@ pub(crate) fn log_attempt(
         provider = %target.provider.name,
         http.method = %prepared.method,
         http.host = prepared.url.host_str(),
-        http.path = target.redacted_line(&shape(prepared.url.path()), MAX_LINE),
+        http.path = target.redacted_line(&mask_private_segments(prepared.url.path()), MAX_LINE),
         http.status = status,
         attempt,
         duration_ms = took.as_secs_f64() * 1000.0,
@@ -257,7 +264,7 @@ pub(crate) fn log_attempt(
     );
 }
 
-/// The most bytes of a body with invalid UTF-8 in which an error is looked for: such a body is copied.
+/// A body with invalid UTF-8 must be copied to search it. Larger ones are not searched for an error.
 const MAX_REPAIRED: usize = 1 << 20;
 
 /// Whether a success holds an error in its body, by the rule of the provider's file. A body of more than 1 MiB that is not valid UTF-8
@@ -276,7 +283,7 @@ fn is_error(target: &Target, response: &Response) -> bool {
 }
 
 /// Returns a path for the log: `*` stands for segments that look like an id, a phone number or a value.
-fn shape(path: &str) -> String {
+fn mask_private_segments(path: &str) -> String {
     let private = |segment: &str| {
         let digits = segment.chars().filter(char::is_ascii_digit).count();
         segment.len() > 24 || digits > 8 || segment.contains(['%', '+', '@'])
@@ -294,9 +301,18 @@ mod tests {
     #[test]
     fn a_logged_path_has_no_id_and_no_phone_number() {
         let path = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
-        assert_eq!(shape(path), "/2010-04-01/Accounts/*/Messages.json");
-        assert_eq!(shape("/v2/PhoneNumbers/+15551234567"), "/v2/PhoneNumbers/*");
-        assert_eq!(shape("/v2/PhoneNumbers/15551234567"), "/v2/PhoneNumbers/*");
-        assert_eq!(shape("/users/a%40b.example"), "/users/*");
+        assert_eq!(
+            mask_private_segments(path),
+            "/2010-04-01/Accounts/*/Messages.json"
+        );
+        assert_eq!(
+            mask_private_segments("/v2/PhoneNumbers/+15551234567"),
+            "/v2/PhoneNumbers/*"
+        );
+        assert_eq!(
+            mask_private_segments("/v2/PhoneNumbers/15551234567"),
+            "/v2/PhoneNumbers/*"
+        );
+        assert_eq!(mask_private_segments("/users/a%40b.example"), "/users/*");
     }
 }

@@ -9,14 +9,15 @@ use url::Url;
 use crate::request_body::{NOT_UNRESERVED, is_form};
 use crate::{Request, Variables, json};
 
-/// The time and the random text of a request. They are the same wherever the file uses them, as a nonce and its hash must be.
+/// The time and the random text of a request. The same two fill its headers, parameters and body, so a nonce in one header matches its hash
+/// in another.
 #[derive(Debug)]
-pub(crate) struct RequestTime {
+pub(crate) struct RequestValues {
     now: Timestamp,
     random: String,
 }
 
-impl RequestTime {
+impl RequestValues {
     pub(crate) fn new(now: Timestamp) -> Self {
         Self {
             now,
@@ -33,17 +34,20 @@ impl RequestTime {
     }
 }
 
-/// A request whose address is made, for the placeholders of its headers, parameters and body.
+/// A request with its URL. Resolves the placeholders in its headers, parameters and body. The URL lacks the provider's own parameters while
+/// these are rendered.
 pub(crate) struct Context<'a> {
-    pub(crate) time: &'a RequestTime,
+    pub(crate) values: &'a RequestValues,
     pub(crate) variables: &'a Variables,
     pub(crate) request: &'a Request,
     pub(crate) url: &'a Url,
 }
 
 impl Context<'_> {
-    /// Returns the value of a placeholder. `endpoint` is the path below the provider's server, `path` that of the whole address; `params` and `bodyCanonicalParams` are
-    /// the parameters of the address and of the body, sorted and percent-encoded.
+    /// Returns the value of a placeholder.
+    ///
+    /// `endpoint` is the request's path without its query, relative to the base URL; `path` is the full path of the URL. `params` and
+    /// `bodyCanonicalParams` are the query and body parameters: sorted, percent-encoded, joined by `&`.
     pub(crate) fn lookup(&self, name: &str) -> Option<String> {
         let url = self.url;
         match name {
@@ -56,7 +60,7 @@ impl Context<'_> {
             }),
             "params" => Some(canonical(url.query_pairs().into_owned().collect())),
             "bodyCanonicalParams" => Some(canonical(self.body_pairs())),
-            _ => self.time.lookup(self.variables, name),
+            _ => self.values.lookup(self.variables, name),
         }
     }
 

@@ -48,8 +48,8 @@ impl Upstream {
     /// Returns the provider's refusal to show the list, if it refuses.
     async fn refused_list(&self, target: &Target, sync: &Arc<Sync>) -> Option<ProviderError> {
         let request = self.smallest_page(target, sync).ok()?;
-        let mode = self.check_mode(1, None);
-        let refusal = async || match self.send(target, &request, &mode, Ok).await.err()?.error {
+        let options = self.check_options(1, None);
+        let refusal = async || match self.send(target, &request, &options, Ok).await.err()?.error {
             RequestError::Provider(refusal) if refusal.denies_access() => Some(refusal),
             _ => None,
         };

@@ -10,7 +10,7 @@ use registry::placement::{INTEGRATION_CONFIG, KEY_NAME, KEY_PLACEMENT, VALUE_TEM
 use registry::{AuthMode, RenderError, Template};
 use url::Url;
 
-use crate::context::{Context, RequestTime};
+use crate::context::{Context, RequestValues};
 use crate::request::{add_headers, render_query, set_header};
 use crate::servers::{add_missing, address, caller_url, request_url};
 use crate::{Request, RequestError, Target, UpstreamOptions, coding, request_body};
@@ -103,7 +103,7 @@ pub(crate) fn prepare(
     options: &UpstreamOptions,
     target: &Target,
     request: &Request,
-    time: &RequestTime,
+    values: &RequestValues,
     base: Option<&Template>,
     more: &[(String, Template)],
 ) -> Result<PreparedRequest, RequestError> {
@@ -114,7 +114,7 @@ pub(crate) fn prepare(
         _ => request_url(options, target, request)?,
     };
     let context = |url| Context {
-        time,
+        values,
         variables: &target.variables,
         request,
         url,

@@ -207,8 +207,8 @@ impl Upstream {
         let started = Instant::now();
         let progress = Progress::begin();
         let stream = body.into_parts(&progress);
-        let trusted = self.0.options.base_urls.get(&target.provider.name);
-        let sending = self.0.transport.begin(prepared, stream, trusted);
+        let operator_base_url = self.0.options.base_urls.get(&target.provider.name);
+        let sending = self.0.transport.begin(prepared, stream, operator_base_url);
         let result = progress
             .watch(sending, self.0.options.request_timeout, deadline)
             .await

@@ -31,17 +31,17 @@ pub(crate) struct ReadBounds {
 }
 
 impl Transport {
-    /// Sends a request and reads the response to its end. `trusted` is an address that the operator set, which may be private and plain
-    /// http.
+    /// Sends a request and reads the response to its end. `operator_base_url` is an address that the operator set, which may be
+    /// private and plain http.
     pub(crate) async fn send(
         &self,
         prepared: &PreparedRequest,
-        trusted: Option<&Url>,
+        operator_base_url: Option<&Url>,
         bounds: &ReadBounds,
         memory: BodyMemory,
     ) -> Result<Response, RequestError> {
         let timed_out = |_| RequestError::TimedOut(shown_host(&prepared.url));
-        let pending = timeout_at(bounds.until, self.begin(prepared, None, trusted))
+        let pending = timeout_at(bounds.until, self.begin(prepared, None, operator_base_url))
             .await
             .map_err(timed_out)??;
         let PendingResponse {

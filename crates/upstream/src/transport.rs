@@ -118,12 +118,12 @@ impl Transport {
     }
 
     /// Sends a request, follows redirects, and returns when the response's headers are there. `stream` is sent instead of the body, once.
-    /// `trusted` is an address that the operator set, which may be private and plain http.
+    /// `operator_base_url` is an address that the operator set, which may be private and plain http.
     pub(crate) async fn begin(
         &self,
         prepared: &PreparedRequest,
         mut stream: Option<UploadParts>,
-        trusted: Option<&Url>,
+        operator_base_url: Option<&Url>,
     ) -> Result<PendingResponse, RequestError> {
         let streamed = stream.is_some();
         let mut redirects = 0;
@@ -133,7 +133,7 @@ impl Transport {
             let hop = redirected.as_ref().unwrap_or(prepared);
             let host = shown_host(&hop.url);
             let failed = |error: RequestError| error.after_redirect(carried_out, &host);
-            let client = self.client(&hop.url, trusted).map_err(failed)?;
+            let client = self.client(&hop.url, operator_base_url).map_err(failed)?;
             let sent = send(client, hop, stream.take(), &host).await;
             let mut response = sent.map_err(failed)?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -169,8 +169,9 @@ impl Transport {
         }
     }
 
-    fn client(&self, url: &Url, trusted: Option<&Url>) -> Result<&Client, RequestError> {
-        if self.allow_private_addresses || trusted.is_some_and(|trusted| trusted.origin() == url.origin()) {
+    fn client(&self, url: &Url, operator_base_url: Option<&Url>) -> Result<&Client, RequestError> {
+        if self.allow_private_addresses || operator_base_url.is_some_and(|base| base.origin() == url.origin())
+        {
             return Ok(&self.clients().any);
         }
         check_url(url)?;

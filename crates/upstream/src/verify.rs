@@ -28,9 +28,9 @@ impl Upstream {
     /// Returns the placeholders without a value that verification needs; none if the file declares no verification.
     pub fn missing_values(&self, target: &Target) -> Vec<String> {
         let provider = &target.provider;
-        let time = self.request_time();
+        let values = self.request_values();
         let has = |placeholder: &str| {
-            let value = time.lookup(&target.variables, placeholder);
+            let value = values.lookup(&target.variables, placeholder);
             value.is_some_and(|value| !value.is_empty())
         };
         let verification = provider.verification.iter();
@@ -83,7 +83,7 @@ impl Upstream {
         request: &Request,
         verification: Option<&Verification>,
     ) -> Result<Response, RequestError> {
-        let mode = self.check_mode(MAX_ATTEMPTS, verification);
+        let options = self.check_options(MAX_ATTEMPTS, verification);
         let html = verification.is_some_and(|verification| accepts_html(target, verification));
         let accept = |response: Response| {
             if html {
@@ -92,7 +92,7 @@ impl Upstream {
                 response.refuse_html_page()
             }
         };
-        let sent = self.send(target, request, &mode, accept).await;
+        let sent = self.send(target, request, &options, accept).await;
         sent.map_err(|failed| failed.error)
     }
 
@@ -132,8 +132,8 @@ impl Upstream {
         verification: &Verification,
         endpoint: &Template,
     ) -> Result<Request, RequestError> {
-        let time = self.request_time();
-        let lookup = |name: &str| time.lookup(&target.variables, name);
+        let values = self.request_values();
+        let lookup = |name: &str| values.lookup(&target.variables, name);
         let method = Method::from_bytes(verification.method.as_str().as_bytes())
             .map_err(|_| RequestError::BadUrl("the verification's method is not one of HTTP".to_owned()))?;
         let mut request = Request::new(method, endpoint.render_path(&lookup)?);

@@ -46,7 +46,7 @@ impl Upstream {
             &self.0.options,
             target,
             &request,
-            &self.request_time(),
+            &self.request_values(),
             base.as_ref(),
             &[],
         )?;

@@ -7,7 +7,7 @@ use registry::{Action, ActionRequest, JsonTemplate, Parameter};
 use serde_json::{Map, Value, json};
 
 use super::{Fixture, PASSWORD, max_attempts, options, pairs, provider, status, target, template, templates};
-use crate::context::RequestTime;
+use crate::context::RequestValues;
 use crate::prepare::prepare;
 use crate::{Request, RequestError, Target};
 
@@ -160,8 +160,8 @@ fn a_part_of_the_request_that_is_too_long_is_refused_by_name() {
     let config = &mut Arc::make_mut(&mut target.variables).connection_config;
     config.insert("long".to_owned(), "x".repeat(1_100_000));
     let request = request(&target, &action(), &json!({})).unwrap();
-    let time = RequestTime::new(domain::Timestamp::from_micros(0));
-    let prepared = prepare(&options(), &target, &request, &time, None, &[]);
+    let values = RequestValues::new(domain::Timestamp::from_micros(0));
+    let prepared = prepare(&options(), &target, &request, &values, None, &[]);
     let shown = prepared.map(drop).unwrap_err().to_string();
     assert!(
         shown.contains("\"note\"") && shown.contains("connectionConfig.long"),

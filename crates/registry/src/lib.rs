@@ -47,7 +47,7 @@ pub use response::{ErrorInBody, ErrorRules, RetryRules, WaitInBody};
 pub use schedule::{Schedule, ScheduleError};
 pub use shape::json_schema;
 pub use sync::{
-    Beyond, BoundFormat, Inclusive, ListRequest, Lookback, Reread, Sync, Undated, Unfinished, Window,
+    BeyondRetention, BoundFormat, Inclusive, ListRequest, Lookback, Reread, Sync, Undated, Unfinished, Window,
 };
 pub use tables_page::tables_page;
 pub use template::{

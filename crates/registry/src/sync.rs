@@ -1,7 +1,8 @@
 //! A sync: the list to read, how and when, and its model.
 //!
-//! A section that needs no conversion derives `Deserialize` here. The raw form of the others is in `file`. Syncs with parents would add a
-//! section to `SyncFile` (which sync lists the parents) and a field to [`ListRequest`] (the placeholder that a parent fills).
+//! A section that needs no conversion derives `Deserialize` here. For other sections, `file` has the type that is deserialized. Syncs with
+//! parents would add a section to `SyncFile` (which sync lists the parents) and a field to [`ListRequest`] (the placeholder that a parent
+//! fills).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,7 @@ pub struct ListRequest {
     pub size_parameter: Option<String>,
 }
 
-/// Reading a list by date.
+/// Reading a list by date. This is not a lookback window.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Window {
@@ -88,13 +89,14 @@ pub struct Window {
     /// How bounds are written: whole UTC days, ISO 8601, or seconds or milliseconds since 1970. Needed with `from`.
     #[serde(default)]
     pub format: BoundFormat,
-    /// Whether records exactly at the upper bound (with dates: on that day) are included; the lower bound always is. Needed with `to`.
+    /// `both`: the provider includes records at the upper bound (with `date`: of that day). `lower`: it does not. Records at the lower bound
+    /// are always included. Needed with `to`.
     pub inclusive: Option<Inclusive>,
     /// The width of a slice of the backfill; 7 days if left out.
     #[serde(default = "default_step", deserialize_with = "duration::read")]
     #[schemars(with = "LengthOfTime")]
     pub step: Duration,
-    /// The widest range that the provider takes; any if left out.
+    /// The widest range of one request; no limit if left out.
     #[serde(default, deserialize_with = "duration::read")]
     #[schemars(with = "LengthOfTime")]
     pub longest: Option<Duration>,
@@ -111,9 +113,9 @@ pub struct Window {
     #[schemars(with = "LengthOfTime")]
     pub retention: Duration,
     /// How the provider reports that a range begins before its retention.
-    pub beyond_retention: Option<Beyond>,
-    /// How far back the provider keeps records in any case, if `retention` is not sure; the longest `lookback` if left out. A 400 for
-    /// a range that begins before that makes the sync ask for a narrower range.
+    pub beyond_retention: Option<BeyondRetention>,
+    /// The retention that the provider guarantees, if it may be shorter than `retention`. If the provider responds with 400 to a range that
+    /// begins earlier, the range is halved. Default: the longest `reach` of `lookback`.
     #[serde(default, deserialize_with = "duration::read")]
     #[schemars(with = "LengthOfTime")]
     pub shortest_retention: Duration,
@@ -158,8 +160,8 @@ pub enum Inclusive {
 
 /// How the provider reports that a range begins before its retention.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Beyond {
+#[schemars(deny_unknown_fields, rename = "Beyond")]
+pub struct BeyondRetention {
     /// The error code.
     #[serde(deserialize_with = "written::text")]
     #[schemars(with = "Scalar")]
@@ -174,7 +176,7 @@ impl Window {
             query.push((name.clone(), self.write(from)));
         }
         if let (Some(name), Some(to)) = (&self.to, to) {
-            // `to` itself belongs to the next range. Where the provider includes its bound, the bound is one unit less.
+            // `to` itself belongs to the next range. If the provider includes the upper bound, send one unit less.
             let last = if self.inclusive == Some(Inclusive::Both) {
                 to.minus(self.granularity())
             } else {
@@ -222,7 +224,7 @@ pub struct Lookback {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Reread {
-    /// One column, and its values that are not final. Without it single records are requested only to confirm that they are deleted.
+    /// One column, and its values that are not final. If left out, single records are requested only to confirm deletions.
     #[serde(default, rename = "where", deserialize_with = "unfinished")]
     #[schemars(with = "IndexMap<String, OneOrMany<Scalar>>", extend("maxProperties" = 1))]
     pub unfinished: Option<Unfinished>,
@@ -259,7 +261,7 @@ fn unfinished<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Unfin
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Undated {
-    /// The whole list is read this often: `30 days`. Each run reads its newest pages.
+    /// The whole list is read this often: `30 days`. If `order` is `newest_first`, each run also reads the newest pages.
     #[serde(deserialize_with = "duration::read")]
     #[schemars(with = "LengthOfTime")]
     pub every: Duration,

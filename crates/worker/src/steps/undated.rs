@@ -1,7 +1,7 @@
 //! Finds records without a date, which no date filter matches, by reading the list without a filter.
 //!
-//! Each run reads the newest pages, back to the time at which the last run began. A full scan follows the backfill, and is repeated
-//! regularly; each run reads a part of it.
+//! If the list begins with the newest record, each run reads the newest pages, back to an hour before the last run began. A full scan follows
+//! the backfill, and is repeated regularly; each run reads a part of it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -35,7 +35,10 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(interrupt::INTERRUPTED);
     }
     output::error(error);
-    if error.chain().any(|cause| cause.is::<UsageError>()) {
+    if error
+        .chain()
+        .any(|cause| cause.downcast_ref::<UsageError>().is_some())
+    {
         ExitCode::from(UNUSABLE)
     } else {
         ExitCode::FAILURE

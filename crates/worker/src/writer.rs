@@ -168,16 +168,15 @@ impl Writer {
             .lock()
             .last_change_number
             .filter(|(_, read)| read.elapsed() < FRESH);
-        let number = match known {
-            Some((number, _)) => number,
-            None => {
-                let (table, connection) = (Arc::clone(&self.table), self.connection);
-                let store = &self.gateway.store;
-                let read = store.read(move |c| records::last_number(c, &table.sql, connection));
-                let number = read.await?;
-                self.set_last_change_number(number);
-                number
-            }
+        let number = if let Some((number, _)) = known {
+            number
+        } else {
+            let (table, connection) = (Arc::clone(&self.table), self.connection);
+            let store = &self.gateway.store;
+            let read = store.read(move |c| records::last_number(c, &table.sql, connection));
+            let number = read.await?;
+            self.set_last_change_number(number);
+            number
         };
         Ok(self.positions.give_out(number))
     }

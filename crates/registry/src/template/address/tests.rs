@@ -73,7 +73,6 @@ fn a_value_at_the_end_of_the_host_may_have_a_port_and_a_path() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "it is a list of values")]
 fn a_value_that_would_change_the_server_is_refused() {
     let everywhere = [
         "evil.example/#",

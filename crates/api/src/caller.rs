@@ -38,7 +38,7 @@ impl<S: scope::Needed> FromRequest for Authorized<S> {
                     scope: PhantomData,
                 }),
             },
-            // The token of a session is no key.
+            // The token of a session is not an API key.
             (Some(Identity::Session(_)), _) => Err(GatewayError::UnknownKey.into()),
             _ => Err(ApiError::Unauthenticated),
         })
@@ -46,7 +46,6 @@ impl<S: scope::Needed> FromRequest for Authorized<S> {
 }
 
 /// Whose credentials a request carries, as [`authenticate`] found out.
-#[derive(Clone)]
 enum Identity {
     Key(Caller),
     Session(Arc<ConnectSession>),
@@ -67,7 +66,10 @@ impl<S: scope::Needed> FromRequest for AuthorizedOrSession<S> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let identity = request.extensions().get::<Identity>().cloned();
+        let session = match request.extensions().get::<Identity>() {
+            Some(Identity::Session(session)) => Some(Arc::clone(session)),
+            _ => None,
+        };
         let gateway = request.app_data::<web::Data<Gateway>>();
         let made = |gateway, environment, session| Self {
             gateway,
@@ -75,10 +77,8 @@ impl<S: scope::Needed> FromRequest for AuthorizedOrSession<S> {
             session,
             scope: PhantomData,
         };
-        ready(match (identity, gateway) {
-            (Some(Identity::Session(session)), Some(gateway)) => {
-                Ok(made(gateway.clone(), session.environment, Some(session)))
-            }
+        ready(match (session, gateway) {
+            (Some(session), Some(gateway)) => Ok(made(gateway.clone(), session.environment, Some(session))),
             _ => Authorized::<S>::from_request(request, payload)
                 .into_inner()
                 .map(|authorized| made(authorized.gateway, authorized.caller.environment, None)),

@@ -182,7 +182,7 @@ pub async fn create(
         let mut covered = Scope::ALL.iter().filter(|known| known.is_in(scope)).peekable();
         if covered.peek().is_none() {
             wrong(
-                "is no scope; such are environment:*, environment:records:read, environment:connections:*"
+                "is not a scope; scopes are, for example, environment:*, environment:records:read, environment:connections:*"
                     .to_owned(),
             );
         } else if let Some(lacking) = caller.and_then(|caller| covered.find(|scope| !caller.may(**scope))) {

@@ -2,7 +2,6 @@
 
 mod action_failure;
 
-use std::borrow::Cow;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -70,11 +69,11 @@ impl FieldError {
         // Serde names the Rust type; a caller knows it as an object.
         let message = match message.rsplit_once(", expected struct ") {
             Some((found, name)) if name.chars().all(char::is_alphanumeric) => {
-                Cow::Owned(format!("{found}, expected an object"))
+                format!("{found}, expected an object")
             }
-            _ => Cow::Borrowed(message),
+            _ => message.to_owned(),
         };
-        let code = match &*message {
+        let code = match message.as_str() {
             _ if message.starts_with("unknown field") => "unknown",
             _ if message.starts_with("missing field") => "missing",
             _ => "invalid",

@@ -1,4 +1,4 @@
-//! What all use cases share. This module knows no use case: each borrows the [`Gateway`], and what two of them need is here or beside it.
+//! The state that all use cases share, and code that several of them need. This module imports no use case.
 
 mod resolve;
 mod targets;
@@ -44,7 +44,7 @@ pub struct Gateway {
     pub(crate) caches: Caches,
     /// Work that continues after its request has ended. Shutdown waits for it.
     pub(crate) tasks: TaskTracker,
-    /// The runtime of that work. Those of the API's threads end with the API.
+    /// The runtime of that work. The runtimes of the API's threads end with the API.
     pub(crate) runtime: Handle,
 }
 

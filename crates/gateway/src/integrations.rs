@@ -299,7 +299,7 @@ fn provider<'a>(
         let mut skipped = gateway.registry.skipped().iter();
         let message = match skipped.find(|entry| entry.name == name) {
             Some(entry) => format!("cannot be served: {}", entry.reason),
-            None => "is no provider: GET /providers lists those that there are".to_owned(),
+            None => "is not a provider: GET /providers lists all".to_owned(),
         };
         errors.push(FieldError::at("invalid", "provider", message));
     }

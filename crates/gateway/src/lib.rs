@@ -4,9 +4,9 @@
 //! change are stored in its transaction, and no transaction spans a request to a provider.
 //!
 //! `gateway` is at the bottom. The use cases are the functions of the public modules above it. They take the [`Gateway`], except [`LostKeys`],
-//! which is for databases that no gateway can open, and helpers that read no data, such as [`syncs::next_due`]. No module of use cases
-//! imports another. They share the modules between: `credentials`, `deletion`, `sync_permissions`, and [`health`], which is public because
-//! the worker uses it too.
+//! which is for databases that no gateway can open, and helpers that read no data, such as [`syncs::next_due`]. Modules import
+//! each other in one direction only. Use cases share the modules between: `credentials`, `deletion`, `sync_permissions`, and [`health`],
+//! which is public because the worker uses it too.
 
 pub mod actions;
 pub mod api_keys;

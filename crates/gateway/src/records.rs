@@ -132,7 +132,7 @@ async fn table(
     };
     table.ok_or_else(|| {
         let message = format!(
-            "is no variant of {sync} of this connection: make it by POST /sync/{sync}/variant/{variant}"
+            "is not a variant of {sync} on this connection: create it with POST /sync/{sync}/variant/{variant}"
         );
         invalid(vec![FieldError::at("unknown", "variant", message)])
     })

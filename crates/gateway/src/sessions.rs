@@ -49,9 +49,8 @@ pub async fn end(gateway: &Gateway, session: &ConnectSession) -> Result<()> {
     Ok(deleted.await?)
 }
 
-/// Connects as the session allows, with `credentials` of the type `mode`; `None` for no credentials, which is always
-/// `InvalidAuthMode`. What
-/// the session sets wins over `params`.
+/// Connects as the session allows, with `credentials` of the type `mode`; `None` for no credentials, which is always `InvalidAuthMode`. What the
+/// session sets wins over `params`.
 ///
 /// A session can be used again: until it ends, its holder may retry, and connect further accounts.
 pub async fn connect(

@@ -212,7 +212,7 @@ async fn add_missing(
     Ok(added.await?)
 }
 
-/// The selected syncs and their integration; an error if a name is no sync of the provider or the connection does not exist.
+/// Returns the selected syncs and their integration. Fails if the provider has no sync of a given name, or if the connection does not exist.
 async fn select(
     gateway: &Gateway,
     caller: &Caller,

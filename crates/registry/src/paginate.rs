@@ -212,7 +212,7 @@ impl PaginateFile {
         if self.in_body {
             report
                 .at("in_body")
-                .doubt("a list is read with GET, whose parameters stand in the query: leave it out");
+                .doubt("lists are read with GET, and its parameters are always in the query: leave this out");
         }
         if self.max_offset.is_some() && self.kind != PaginateType::Offset {
             report.at("max_offset").error("is only for type offset");

@@ -36,7 +36,7 @@ fn too_often(text: &str) -> ScheduleError {
 
 fn no_cron(expression: &str, why: &str) -> ScheduleError {
     ScheduleError(format!(
-        "{expression:?} is no cron expression: {why}. Write five fields (minute, hour, day of month, month, day of week) or six with \
+        "{expression:?} is not a cron expression: {why}. Write five fields (minute, hour, day of month, month, day of week) or six with \
          seconds first, such as \"*/5 * * * *\"; Sunday is 0 or 7"
     ))
 }

@@ -83,7 +83,7 @@ from_text!(serde_json::from_str =>
     Vec<String>,
 );
 
-/// Lets diesel load a struct, whose crate does not know diesel. Lists the fields that are columns of `table` with the same name, then the
+/// Lets diesel load a struct of a crate that does not depend on diesel. Lists the fields that are columns of `table` with the same name, then the
 /// others with their columns.
 macro_rules! row {
     ($name:ident: $table:ident { $($field:ident),* } $(, $other:ident = $from:ident::$column:ident)*) => {

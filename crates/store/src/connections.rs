@@ -237,7 +237,7 @@ pub fn list(
         .load(c)?)
 }
 
-/// Returns how many connections the environment has; with `integration`, only those of that one.
+/// Returns how many connections the environment has, or how many only one integration has.
 pub fn count(
     c: &mut DbConn,
     environment: EnvironmentId,

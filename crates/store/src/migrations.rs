@@ -18,7 +18,7 @@ fn built_in(c: &DbConn) -> EmbeddedMigrations {
     }
 }
 
-/// Returns the names of the migrations that are not applied, in order. Nothing is written.
+/// Returns the names of the migrations that are not applied, in order. Writes nothing.
 ///
 /// [`StoreError::Refused`] if a newer version of the program has changed the tables.
 pub(crate) fn pending(c: &mut DbConn) -> Result<Vec<String>, StoreError> {

@@ -1,7 +1,7 @@
 //! Temporary databases for tests: a SQLite file, and a database of a PostgreSQL server that the test process starts for itself.
 //!
-//! Each process starts the server once, with its folder in the temporary directory. A supervisor process waits for the end of ours,
-//! however it comes, stops the server and removes the folder. PostgreSQL refuses to run as root, so it then runs as the user
+//! Each process starts the server once, with its folder in the temporary directory. A supervisor process waits until our
+//! process exits, even if it is killed, then stops the server and removes the folder. PostgreSQL refuses to run as root, so it then runs as the user
 //! `postgres`, which its packages create.
 
 #![expect(

@@ -150,8 +150,8 @@ impl Cli {
             ("listen", "--listen", listen),
             ("api_url", "--url", argument(matches, "url")),
         ];
-        let given = flags.into_iter();
-        given
+        flags
+            .into_iter()
             .filter_map(|(key, flag, value)| Some((key, flag, value?)))
             .collect()
     }

@@ -15,9 +15,9 @@ use crate::{output, terminal};
 /// Blanks between two columns.
 pub(crate) const GAP: usize = 2;
 
-/// The least characters of an id that a terminal shows: the prefix and the time at which it was made.
+/// The fewest characters of an id that a terminal shows: the prefix and the time at which it was made.
 const SHORT_ID: usize = 16;
-/// The least characters of a UUID that a terminal shows.
+/// The fewest characters of a UUID that a terminal shows.
 const SHORT_UUID: usize = 8;
 
 /// What a column holds, and so how a terminal shows it. In a pipe, every value stays as it is.
@@ -46,7 +46,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Returns the least characters of a value's short form, which commands accept; `None` if it has none.
+    /// Returns the fewest characters of a value's short form, which commands accept; `None` if it has none.
     fn least(self, value: &str) -> Option<usize> {
         match self {
             Self::Id => Some(SHORT_ID),

@@ -245,7 +245,7 @@ pub(crate) fn encryption_key_file(config: &Config) -> Result<KeyFile, UsageError
 fn parse_encryption_keys(given: &SecretString) -> anyhow::Result<KeyRing> {
     let parse = |key| EncryptionKey::from_base64(key).map_err(|error| unusable("encryption_key", error));
     let mut keys = given.expose_secret().split(',').map(parse);
-    let current = keys.next().context("`encryption_key` is empty")??;
+    let current = keys.next().context("a split text has a first part")??;
     Ok(KeyRing::new(current, keys.collect::<Result<_, _>>()?))
 }
 

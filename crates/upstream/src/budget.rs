@@ -9,7 +9,6 @@
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::mem;
 use std::sync::Arc;
 
 use domain::ConnectionId;
@@ -186,14 +185,16 @@ impl State {
 
     /// Grants bytes to waiting bodies: by age, except that a connection at its share does not hold up others.
     fn grant_waiting(&mut self) {
-        let mut full = false;
-        for (ticket, waiting) in mem::take(&mut self.waiting) {
+        let (mut full, mut next) = (false, 0);
+        while let Some((&ticket, waiting)) = self.waiting.range(next..).next() {
+            next = ticket.saturating_add(1);
             let fits = self.used.saturating_add(waiting.more) <= self.size;
-            if self.exceeding == Some(ticket) || (!full && fits && self.within_share(&waiting)) {
-                self.grant(waiting);
+            if self.exceeding == Some(ticket) || (!full && fits && self.within_share(waiting)) {
+                if let Some(waiting) = self.waiting.remove(&ticket) {
+                    self.grant(waiting);
+                }
             } else {
                 full |= !fits;
-                self.waiting.insert(ticket, waiting);
             }
         }
         if self.exceeding.is_none()

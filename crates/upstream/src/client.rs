@@ -1,5 +1,6 @@
 //! The client for providers: sends requests and reads their responses to the end.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -273,10 +274,11 @@ fn is_error(target: &Target, response: &Response) -> bool {
     let rule = target.provider.errors.in_body.as_ref();
     rule.is_some_and(|rule| {
         let body = &response.body;
-        if body.len() > MAX_REPAIRED && std::str::from_utf8(body).is_err() {
-            return false;
-        }
-        let text = json_text(body);
+        let text = match std::str::from_utf8(body) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) if body.len() > MAX_REPAIRED => return false,
+            Err(_) => json_text(body),
+        };
         let found = json::find(&text, &rule.path).ok().flatten();
         found.is_some_and(|value| rule.says_error(value))
     })

@@ -1,6 +1,6 @@
 //! Sends all requests to providers: authorization, address policy, limits, retries, redirects and pagination.
 //!
-//! The crate knows no database. It uses `domain` and `registry`; the `gateway` and `worker` crates use it. Its invariants:
+//! The crate knows no database. It uses `domain` and `registry`; the `api`, `gateway` and `worker` crates use it. Its invariants:
 //!
 //! - A credential is sent only to the origins that the provider file declares, and to those that the operator's settings name (`base_urls`
 //!   and `allowed_origins` of [`UpstreamOptions`]).

@@ -148,7 +148,7 @@ pub(crate) fn options() -> UpstreamOptions {
     }
 }
 
-/// Options of at most so many attempts.
+/// Options with this maximum number of attempts.
 pub(crate) fn max_attempts(max_attempts: u32) -> UpstreamOptions {
     UpstreamOptions {
         max_attempts,
@@ -181,7 +181,7 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// Starts a provider, which responds with 404 until it is told otherwise.
+    /// Starts a provider that responds with 404 until a test mounts other responses.
     pub(crate) async fn start() -> Self {
         Self::with_options(options()).await
     }

@@ -29,7 +29,7 @@ const BUFFERED_RECORDS: usize = 500;
 const BUFFERED_BYTES: usize = 256 << 10;
 /// Once the last stored notes are older than this, new ones are stored with the next page, so that the run's row shows its progress.
 const STORE_NOTES_EVERY: Duration = Duration::from_secs(2);
-/// How long a change number is reused for requests after it was read. A number up to this old is safe: the page skips rows that changed
+/// How long a change number is reused for requests after it was read. Reusing a number is safe: the page skips rows that changed
 /// since, and the next run re-reads them.
 const FRESH: Duration = Duration::from_millis(500);
 
@@ -181,8 +181,8 @@ impl Writer {
         Ok(self.positions.give_out(number))
     }
 
-    /// Submits a page. If it has only records, it is buffered, up to a limit, until [`Writer::flush`], and its counts are unknown. Otherwise
-    /// records and changes are written in one transaction, if the run still has its lease.
+    /// Submits a page. A page that has only records is buffered, up to a limit, until [`Writer::flush`]; the returned counts are then 0. Any
+    /// other page is written with its changes in one transaction, if the run still has its lease.
     pub(crate) async fn submit(&self, mut write: PageWrite) -> Result<PageCounts, Failure> {
         write.notes.count_misfits(&self.table.model, &write.records);
         if !write.can_be_buffered() {

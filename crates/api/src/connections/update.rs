@@ -1,7 +1,7 @@
 //! Changes of connections: labels, metadata, credentials.
 
 use actix_web::{HttpResponse, web};
-use gateway::{ConnectionPatch, MetadataChange, connections};
+use gateway::{ConnectionPatch, MetadataChange, Names, connections};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
@@ -38,7 +38,7 @@ pub(crate) async fn patch(
     name: web::Path<String>,
     Body(patch, query): Body<ConnectionPatch, IntegrationQuery>,
 ) -> Result<web::Json<PatchAnswer>, ApiError> {
-    let names = gateway::Names::of(&caller, &query.provider_config_key, &name);
+    let names = Names::of(&caller, &query.provider_config_key, &name);
     let patched = connections::patch(&gateway, &caller, names, patch).await;
     Ok(web::Json(PatchAnswer {
         success: true,

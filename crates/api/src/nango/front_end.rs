@@ -65,8 +65,8 @@ fn refuse_name<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
     ))
 }
 
-/// The session of the token in the query, and the rest of the request, whose errors are reported, and whose body is read, only if the token is
-/// good.
+/// The session of the token in the query, and the rest of the request. The body is read, and errors of the rest are reported, only if the
+/// token is valid.
 pub(crate) struct FrontEnd<T>(Arc<ConnectSession>, T);
 
 impl<T: FromRequest<Error = ApiError> + 'static> FromRequest for FrontEnd<T> {

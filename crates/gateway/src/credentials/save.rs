@@ -41,7 +41,6 @@ pub(crate) struct PendingConnection {
 }
 
 /// The permission to connect, which must still be valid when the connection is stored.
-#[derive(Clone)]
 pub(crate) enum Authority {
     ApiKey(ApiKeyId),
     /// A connect session, by the hash of its token.

@@ -37,7 +37,7 @@ pub struct Names<'a> {
     pub(crate) environment: EnvironmentId,
     /// The integration's key.
     pub(crate) integration: &'a str,
-    /// The connection's name; a text that is no name resolves to no connection.
+    /// The connection's name; a text that is not a valid name resolves to no connection.
     pub(crate) connection: &'a str,
 }
 

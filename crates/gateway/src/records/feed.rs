@@ -135,7 +135,7 @@ async fn resolve_table(
         let known = provider.syncs.values().map(|sync| sync.model.name.as_str());
         let known: Vec<_> = known.collect();
         let (integration, known) = (names.integration, known.join(", "));
-        let message = format!("is no model of {integration:?}; it has: {known}");
+        let message = format!("is not a model of {integration:?}; its models: {known}");
         return Err(invalid(vec![FieldError::at("unknown", "model", message)]));
     };
     let table = table(gateway, &connection, &sync, variant, has_variant, invalid).await?;

@@ -25,7 +25,7 @@ impl Cron {
         let zone = timezone.unwrap_or("UTC");
         let zone = Tz::from_str(zone).map_err(|_| {
             ScheduleError(format!(
-                "{zone:?} is no time zone: write one of the IANA names, such as Europe/Berlin or UTC"
+                "{zone:?} is not a time zone: write an IANA name, such as Europe/Berlin or UTC"
             ))
         })?;
         let wrong = |why: String| no_cron(expression, &why);

@@ -130,17 +130,17 @@ fn an_invalid_cron_expression_is_refused() {
         "0 0 * * mon#1",
     ] {
         let error = Schedule::parse_cron(text, None).unwrap_err();
-        assert!(error.to_string().contains("is no cron expression"), "{error}");
+        assert!(error.to_string().contains("is not a cron expression"), "{error}");
     }
     let error = Schedule::parse_cron("0 0 * * *", Some("Mars/Base")).unwrap_err();
-    assert!(error.to_string().contains("is no time zone"), "{error}");
+    assert!(error.to_string().contains("is not a time zone"), "{error}");
     for never in ["0 0 30 2 *", "0 0 31 4,6,9,11 *", "* * 30,31 2 ?"] {
         let error = Schedule::parse_cron(never, None).unwrap_err();
         assert!(error.to_string().contains("never comes"), "{error}");
     }
     let long = "0,".repeat(200) + "0 * * * *";
     let error = Schedule::parse_cron(&long, None).unwrap_err();
-    assert!(error.to_string().contains("is no cron expression"), "{error}");
+    assert!(error.to_string().contains("is not a cron expression"), "{error}");
 }
 
 #[test]

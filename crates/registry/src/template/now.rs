@@ -64,7 +64,7 @@ pub(crate) fn is_time(name: &str) -> bool {
     parsed(name, Timestamp::from_micros(0)).is_some()
 }
 
-/// Returns the time that the placeholder stands for at `now`, and its format.
+/// Returns the time of a placeholder such as `now-1:hours`, relative to `now`, and its format.
 fn parsed(name: &str, now: Timestamp) -> Option<(Timestamp, &str)> {
     let rest = name.strip_prefix("now")?;
     if rest.is_empty() {

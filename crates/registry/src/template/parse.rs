@@ -199,7 +199,7 @@ impl<'a> Parser<'a> {
             let name = name.trim_end();
             return now::is_time(name).then(|| name.to_owned()).ok_or_else(|| {
                 malformed(format!(
-                    "${{{}}} is no time; there are ${{now}}, ${{now:YYYY-MM-DD}} and ${{now+5:minutes:X}}",
+                    "${{{}}} is not a time; write ${{now}}, ${{now:YYYY-MM-DD}} or ${{now+5:minutes:X}}",
                     clipped(name)
                 ))
             });

@@ -18,7 +18,7 @@ const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
     /// A placeholder has no valid value.
-    #[error("nothing that may stand there fills ${{{placeholder}}}")]
+    #[error("there is no allowed value for ${{{placeholder}}}")]
     Missing {
         /// The placeholder's name, such as `connectionConfig.region`.
         placeholder: String,

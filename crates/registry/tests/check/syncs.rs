@@ -139,7 +139,7 @@ fn a_sync_runs_either_by_interval_or_by_cron() {
     refused(
         "runs: every 10 minutes",
         "cron: \"99 * * * *\"",
-        &["18: ", "is no cron expression"],
+        &["18: ", "is not a cron expression"],
     );
     assert_eq!(
         problems(

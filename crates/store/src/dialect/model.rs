@@ -9,7 +9,7 @@ pub(crate) fn quoted(name: &TableName) -> String {
     format!("\"{name}\"")
 }
 
-/// Returns the expression that orders rows: the first of the model's `newest_by` columns that has a value, and null without one. A model
+/// Returns the expression that orders rows: the first of the model's `newest_by` columns that has a value, or null if none has. A model
 /// without such columns is ordered by when a row was first seen.
 pub(crate) fn order_time(model: &Model) -> String {
     let columns: Vec<_> = model.newest_by.iter().map(quoted).collect();

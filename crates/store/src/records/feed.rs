@@ -128,11 +128,7 @@ fn emptied(model: &Model) -> String {
     let names = model.columns.keys().filter(|name| {
         **name != model.key && !model.newest_by.contains(name) && !model.sought_by.contains(name)
     });
-    names.fold(String::new(), |mut sql, name| {
-        sql.push_str(&quoted(name));
-        sql.push_str(" = NULL, ");
-        sql
-    })
+    names.map(|name| quoted(name) + " = NULL, ").collect()
 }
 
 /// Returns the last of the next `limit` change numbers above `from` and up to `until`, and how many there are.

@@ -43,20 +43,20 @@ fn inserted(
 
 /// Stores the complete keys of records whose key column has a shortened one.
 fn long_keys(c: &mut DbConn, page: &Rows<'_>, records: &[&Record]) -> Result<(), StoreError> {
-    let sql = format!(
-        "UPDATE {} SET \"_long_key\" = ? WHERE \"_connection_id\" = ? AND {} = ?",
-        page.table.table, page.table.key
-    );
     for record in records {
         let Some(long_key) = &record.long_key else {
             continue;
         };
+        let sql = format!(
+            "UPDATE {} SET \"_long_key\" = ? WHERE \"_connection_id\" = ? AND {} = ?",
+            page.table.table, page.table.key
+        );
         let binds = vec![
             Bind::text(long_key),
             Bind::integer(page.connection.raw()),
             Bind::text(&record.key),
         ];
-        Statement::new(sql.as_str(), binds).execute(c)?;
+        Statement::new(sql, binds).execute(c)?;
     }
     Ok(())
 }

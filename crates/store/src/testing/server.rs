@@ -41,7 +41,7 @@ pub struct TestServer {
     /// The options of `postgres`.
     options: String,
     next_database: AtomicU32,
-    /// Stops the server when our process closes its input, which the end of the process does too.
+    /// Stops the server when its own input is closed: on drop, or when our process exits.
     supervisor: Child,
 }
 
@@ -85,10 +85,13 @@ impl TestServer {
         Self::start_for_tests("", Some("de_DE"))
     }
 
-    /// [`TestServer::start_with`] the options of tests as well; `None` if the tests are skipped.
+    /// Starts a server with the options of all tests and these; `None` if the tests are skipped.
     fn start_for_tests(options: &str, language: Option<&str>) -> Option<Self> {
         match Self::start_with(&format!("{TEST_OPTIONS} {options}"), language) {
-            Ok(server) => Some(server),
+            Ok(server) => {
+                server.make_template();
+                Some(server)
+            }
             Err(StartError::Missing(why)) => {
                 skip(why);
                 None
@@ -97,7 +100,8 @@ impl TestServer {
         }
     }
 
-    /// Starts a server. `options` are those of `postgres`, and `language` is a locale such as `de_DE` for its messages.
+    /// Starts a server. `options` are those of `postgres`, and `language` is a locale such as `de_DE` for its messages. It
+    /// lacks the template that [`TestServer::database`] copies.
     pub fn start_with(options: &str, language: Option<&str>) -> Result<Self, StartError> {
         let missing = "cannot find initdb and pg_ctl: install PostgreSQL 15 or later";
         let bin_dir = bin_dir().ok_or(StartError::Missing(missing))?;
@@ -134,15 +138,13 @@ impl TestServer {
                 StartError::Failed
             });
         }
-        let server = Self {
+        Ok(Self {
             folder,
             bin_dir,
             options: options.to_owned(),
             next_database: AtomicU32::new(0),
             supervisor,
-        };
-        server.make_template();
-        Ok(server)
+        })
     }
 
     /// Returns the URL of a database of the server.

@@ -83,7 +83,7 @@ async fn a_list_is_newest_first_and_pages_through_rows_without_a_date(dialect: D
 }
 
 #[on_both_databases]
-async fn filters_are_exact_and_bounds_are_exclusive(dialect: Dialect) {
+async fn filters_are_exact_and_ranges_include_only_their_lower_bound(dialect: Dialect) {
     let Some((_fixture, stream)) = filled(dialect).await else {
         return;
     };

@@ -99,7 +99,7 @@ impl Ending {
         let (lease, registry, run) = (self.lease.clone(), Arc::clone(&self.gateway.registry), self.run);
         let FinalUpdate { notes, checkpoint } = self.final_update.clone();
         let updated_at = self.connection_updated_at;
-        let error = outcome.as_ref().as_ref().err().map(Failure::to_run_error);
+        let error = (*outcome).as_ref().err().map(Failure::to_run_error);
         let stored = self.gateway.store.write(move |c| {
             store::lease::lock(c, lease.id)?;
             let Some(sync) = syncs::get_any_environment(c, lease.id)? else {

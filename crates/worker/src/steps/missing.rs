@@ -34,8 +34,8 @@ struct Missing {
     up_to: Option<i64>,
 }
 
-/// Reads a range, `None` for the whole list. If the file says so, marks rows as deleted that it did not show, once the provider or a
-/// second reading confirms it.
+/// Reads a range of the list, or the whole list for `None`. If the sync tracks deletions, also marks rows as deleted that the reading did
+/// not find, once the provider or a second reading confirms it.
 pub(super) async fn read_and_mark(context: &Arc<Context>, range: Option<Range>) -> Result<(), Failure> {
     let queue = SliceQueue::of_range(context, range);
     if !context.declared.track_deletes {

@@ -20,7 +20,7 @@ pub(super) async fn watch(client: &Client, selection: &Selection) -> anyhow::Res
     let (_, mut runs) = client.runs(&query(filters)).await?;
     let selected = |run: &Run| selection.syncs.is_empty() || selection.syncs.contains(&run.field("sync"));
     runs.retain(|run| !run.has_ended() && selected(run));
-    let ids: Vec<String> = runs.iter().map(|run| run.id.clone()).collect();
+    let ids: Vec<String> = runs.into_iter().map(|run| run.id).collect();
     progress::follow(client, &ids, None).await?;
     Ok(())
 }

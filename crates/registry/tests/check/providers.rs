@@ -286,7 +286,7 @@ fn a_condition_on_an_unknown_field_and_an_invalid_wait_are_refused() {
     refused(
         "cursor_path_in_response: next",
         "cursor_path_in_response: next, in_body: true",
-        &["paginate.in_body: a list is read with GET"],
+        &["paginate.in_body: lists are read with GET"],
     );
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix_web::body::{self, BodySize, BoxBody, MessageBody};
-use actix_web::dev::{ResourceDef, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::guard::fn_guard;
 use actix_web::http::{Method, header};
 use actix_web::middleware::{Next, from_fn};
@@ -56,6 +56,8 @@ impl Operation {
 
 /// A path and its operations.
 pub(crate) struct Resource {
+    /// The path as OpenAPI writes it.
+    pub(crate) path: String,
     /// The path as actix writes it.
     pub(crate) pattern: String,
     pub(crate) access: Access,
@@ -78,13 +80,12 @@ impl Resource {
     /// Registers the path with its handlers.
     pub(crate) fn register(self: &Arc<Self>, config: &mut ServiceConfig) {
         let (guard, server) = (Arc::clone(self), Arc::clone(self));
-        let definition = ResourceDef::new(self.pattern.as_str());
         let mut resource = web::resource(self.pattern.as_str())
             .default_service(web::to(no_route))
             // The router decodes paths before it compares them, but an encoded name of a route is not its name.
             .guard(fn_guard(move |context| {
                 let path = context.head().uri.path();
-                definition.is_match(path) && guard.of_integration(path).next().is_some()
+                fits(&guard.path, path) && guard.of_integration(path).next().is_some()
             }));
         // The first handler of a method is used. The table has actions after lists, and the handler of actions lists as well.
         for operation in self.operations.iter().rev() {
@@ -123,6 +124,40 @@ impl Resource {
         allowed.push(Method::OPTIONS);
         allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// The parameters whose values may contain slashes: a connection's name and a provider's path.
+pub(crate) const WITH_SLASHES: [&str; 2] = ["{connection_id}", "{endpoint}"];
+
+/// Whether a request's path has the form of a path of the document. Each thread of the server would need a regular expression for each path
+/// to let actix compare the path as it was sent.
+fn fits(path: &str, sent: &str) -> bool {
+    let fits_one = |(wanted, sent): (&str, &str)| match wanted.split_once('{').zip(wanted.split_once('}')) {
+        None => wanted == sent,
+        Some(((before, _), (_, after))) => {
+            let inner = sent
+                .strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after));
+            inner.is_some_and(|value| !value.is_empty())
+        }
+    };
+    let long = WITH_SLASHES
+        .iter()
+        .find_map(|parameter| path.split_once(*parameter));
+    let Some((before, after)) = long else {
+        let (wanted, sent) = (path.split('/'), sent.split('/'));
+        return wanted.clone().count() == sent.clone().count() && wanted.zip(sent).all(fits_one);
+    };
+    // The parameter is between slashes, or the last.
+    let (first, last) = (before.split('/').count() - 1, after.split('/').count() - 1);
+    let all = sent.split('/').count();
+    all > first + last
+        && before.split('/').take(first).zip(sent.split('/')).all(fits_one)
+        && after
+            .split('/')
+            .skip(1)
+            .zip(sent.split('/').skip(all - last))
+            .all(fits_one)
 }
 
 fn first_segment(path: &str) -> &str {
@@ -177,4 +212,42 @@ async fn serve(
         BodySize::Stream => BoxBody::new(body::None::new()),
         BodySize::None | BodySize::Sized(_) => body,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_fits_if_its_segments_do() {
+        for (path, sent, wanted) in [
+            ("/sync/runs", "/sync/runs", true),
+            ("/sync/runs", "/sync/run%73", false),
+            ("/sync/runs/{id}", "/sync/runs/run_1", true),
+            ("/sync/runs/{id}", "/sync/runs/", false),
+            ("/sync/runs/{id}", "/sync/runs/a/b", false),
+            ("/connections/{connection_id}", "/connections/a/b", true),
+            ("/connections/{connection_id}", "/connections", false),
+            (
+                "/connections/{connection_id}/metadata",
+                "/connections/a/b/metadata",
+                true,
+            ),
+            (
+                "/connections/{connection_id}/metadata",
+                "/connections/metadata",
+                false,
+            ),
+            ("/connections/{connection_id}/metadata", "/connections/a/b", false),
+            ("/proxy/{endpoint}", "/proxy/", true),
+            ("/proxy/{endpoint}", "/proxy/a//b", true),
+            ("/proxy/{endpoint}", "/prox%79/a", false),
+            ("/{integration}/messages/{sid}", "/mine/messages/m1", true),
+            ("/images/{provider}.svg", "/images/mine.svg", true),
+            ("/images/{provider}.svg", "/images/.svg", false),
+            ("/images/{provider}.svg", "/images/mine.png", false),
+        ] {
+            assert_eq!(fits(path, sent), wanted, "{path} {sent}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ use crate::nango::aliases::{ALIASES, former_id};
 use crate::nango::connections as old_connections;
 use crate::nango::{config, front_end, oauth, quickstart, scripts, telemetry, variables};
 use crate::records::feed;
-use crate::router::{Access, Operation, Resource};
+use crate::router::{Access, Operation, Resource, WITH_SLASHES};
 use crate::syncs::{frequency, variants};
 use crate::{
     actions, connect, connect_sessions, connections, environments, functions, health, integrations, pages,
@@ -131,6 +131,7 @@ impl Builder {
     fn resource(&mut self, path: &str, pattern: String, access: Access) -> &mut Resource {
         let key = (Order::new(path, access), pattern.clone());
         self.resources.entry(key).or_insert_with(|| Resource {
+            path: path.to_owned(),
             pattern,
             access,
             operations: Vec::new(),
@@ -163,10 +164,10 @@ impl Builder {
 
     /// Adds an operation at its path, which is as OpenAPI writes it: `/connections/{connection_id}`.
     fn add(&mut self, path: &str, access: Access, operation: Operation) {
-        // A connection's name and a provider's path may contain slashes.
-        let pattern = path
-            .replace("{connection_id}", "{connection_id:.*}")
-            .replace("{endpoint}", "{endpoint:.*}");
+        let mut pattern = path.to_owned();
+        for parameter in WITH_SLASHES {
+            pattern = pattern.replace(parameter, &parameter.replace('}', ":.*}"));
+        }
         self.resource(path, pattern, access).operations.push(operation);
     }
 

@@ -75,6 +75,10 @@ fn declared() -> OpenApi {
         tag("syncs", "The syncs that fill the tables, and their runs"),
         tag("records", "Synced records"),
         tag(
+            "webhooks",
+            "What happened, sent to the app's endpoints or read as a feed",
+        ),
+        tag(
             "proxy",
             "Requests to providers with the credentials of a connection",
         ),

@@ -38,6 +38,7 @@ mod schema;
 mod server;
 mod syncs;
 mod verify;
+mod webhooks;
 
 pub use document::{openapi, openapi_for};
 pub use server::{ApiOptions, serve};

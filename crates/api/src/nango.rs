@@ -10,3 +10,4 @@ pub(crate) mod quickstart;
 pub(crate) mod scripts;
 pub(crate) mod telemetry;
 pub(crate) mod variables;
+pub(crate) mod webhooks;

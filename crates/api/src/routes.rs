@@ -19,10 +19,12 @@ use crate::connections::update;
 use crate::error::{self, ErrorBody};
 use crate::nango::aliases::{ALIASES, former_id};
 use crate::nango::connections as old_connections;
+use crate::nango::webhooks as environment_webhooks;
 use crate::nango::{config, front_end, oauth, quickstart, scripts, telemetry, variables};
 use crate::records::feed;
 use crate::router::{Access, Operation, Resource, WITH_SLASHES};
 use crate::syncs::{frequency, variants};
+use crate::webhooks::{deliveries, endpoints, events};
 use crate::{
     actions, connect, connect_sessions, connections, environments, functions, health, integrations, pages,
     providers, proxy, records, runs, syncs, verify,
@@ -59,7 +61,11 @@ table! {
         connect: [connect],
         connect_sessions: [create, reconnect],
         connections: [list, import, get, delete],
+        deliveries: [list, get, replay],
+        endpoints: [list, create, get, update, delete, rotate_secret, example, replay],
+        environment_webhooks: [get, set, rotate_signing_key],
         environments: [list, create, delete, list_keys, create_key, revoke_key],
+        events: [list],
         feed: [read, prune],
         forms: [forms],
         frequency: [update],

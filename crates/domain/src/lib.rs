@@ -8,6 +8,7 @@ mod clock;
 mod column;
 mod connection;
 mod environment;
+mod event;
 mod id;
 mod integration;
 mod json;
@@ -17,12 +18,14 @@ mod record;
 mod stored_record;
 mod sync;
 mod timestamp;
+mod webhook;
 
 pub use action::{ActionId, ActionJob, ActionStatus};
 pub use clock::Clock;
 pub use column::{Column, ColumnKind, KindInfo, Parse, Storage};
 pub use connection::{Connection, ConnectionFilter, ConnectionId, Problem};
 pub use environment::{ApiKey, ApiKeyId, Environment, EnvironmentId};
+pub use event::{Event, EventConnection, EventId, EventType};
 pub use id::{Id, IdKind, ParseIdError, RowId};
 pub use integration::{IntegrationId, StoredIntegration};
 pub use json::{JsonError, JsonKind, JsonReader, JsonScalar, json_text, repaired_json};
@@ -38,3 +41,7 @@ pub use sync::{
     Sync, SyncFilter, SyncId, Trigger,
 };
 pub use timestamp::{ParseTimestampError, Timestamp};
+pub use webhook::{
+    DEFAULT_RETRY_SECONDS, Delivery, DeliveryAttempt, DeliveryId, DeliveryStatus, Endpoint, EndpointHealth,
+    EndpointId, EndpointSettings, EndpointSlot, WebhookFormat, matches_type,
+};

@@ -145,6 +145,10 @@ pub struct Run {
     pub error_hint: Option<String>,
     /// Why a list may not have been read to its end, so that no deletions were looked for in it.
     pub incomplete: Option<String>,
+    /// The first change number that it wrote; `None` if it changed no row.
+    pub first_change: Option<i64>,
+    /// The last change number that it wrote.
+    pub last_change: Option<i64>,
 }
 
 /// The values of one column that did not fit it. Stored as JSON, so field names never change.

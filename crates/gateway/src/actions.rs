@@ -49,6 +49,13 @@ pub struct StoredAction {
 
 /// The prefix of the lease holder's name while a request itself carries out its action.
 const REQUEST_HOLDER: &str = "request";
+/// Whether a request that waits for the result holds the lease, so that the action is not asynchronous.
+fn is_request_holder(holder: &str) -> bool {
+    holder
+        .strip_prefix(REQUEST_HOLDER)
+        .is_some_and(|rest| rest.starts_with('-'))
+}
+
 /// How long after the last renewal by such a request a worker claims its action.
 const REQUEST_LEASE: Duration = Duration::from_mins(1);
 /// The most retries that a request may ask for, as in Nango's API.

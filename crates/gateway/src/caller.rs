@@ -100,6 +100,14 @@ scopes! {
     ActionsExecute = "environment:actions:execute",
     /// Call providers through the proxy.
     Proxy = "environment:proxy",
+    /// See webhook endpoints and deliveries.
+    WebhooksRead = "environment:webhooks:read",
+    /// Make, change and replay webhook endpoints, and see the signing key.
+    WebhooksWrite = "environment:webhooks:write",
+    /// Replace the environment's webhook signing key.
+    SigningKeyRotate = "environment:webhook_signing_key:rotate",
+    /// Read the feed of events.
+    EventsRead = "environment:events:read",
     /// See environment variables.
     VariablesRead = "environment:variables:read",
     /// See the environments.

@@ -9,6 +9,7 @@ use store::syncs;
 use store::{DbConn, Lease, StoreError, credentials, records, tables};
 
 use crate::error::Result;
+use crate::events;
 use crate::gateway::Gateway;
 use crate::models::ModelTable;
 
@@ -83,18 +84,31 @@ pub(crate) async fn delete_connection(gateway: &Gateway, connection: &Connection
     for (_, sync) in &variants {
         gateway.models.forget(sync);
     }
+    let erase = || {
+        gateway
+            .store
+            .write_long(move |c| store::events::erase(c, id, BATCH, now))
+    };
+    while erase().await? > 0 {}
+    let gone = connection.clone();
     let deleted = gateway.store.write_long(move |c| {
         if !variants.is_empty() {
             tables::lock(c)?;
         }
         // By its number, because another connection may have the name now.
-        connections::delete(c, id)?;
+        if connections::delete(c, id)? {
+            // What was written since the loop above.
+            store::events::erase(c, id, i64::MAX, now)?;
+            events::deleted(c, &gone, now)?;
+        }
         for (table, sync) in &variants {
             tables::drop_unused(c, &sync.provider, &sync.name, &sync.variant, table)?;
         }
         Ok(())
     });
-    Ok(deleted.await?)
+    deleted.await?;
+    gateway.event_written.notify_one();
+    Ok(())
 }
 
 /// Deletes a connection's rows of one table in batches, and renews the lease with each; returns false if the lease is lost.

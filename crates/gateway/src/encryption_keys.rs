@@ -10,7 +10,7 @@ use domain::{Clock, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use secrecy::SecretString;
 use store::vault_keys::{self, VaultKey};
-use store::{DbConn, Store, StoreError, credentials, integration_secrets};
+use store::{DbConn, Store, StoreError, credentials, integration_secrets, webhook_secrets};
 use vault::{KeyFile, KeyId, KeyRing, SealContext, Sealed, VaultError};
 
 use crate::error::{GatewayError, Result, refusable};
@@ -258,14 +258,20 @@ pub struct SealedCount {
     pub connections: i64,
     /// Integrations, with the secret fields of their configurations.
     pub integrations: i64,
+    /// Secrets of webhooks.
+    pub webhooks: i64,
 }
 
 impl fmt::Display for SealedCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} stored credentials", self.connections)?;
         match self.integrations {
+            0 => {}
+            count => write!(f, " and the secret fields of {count} integrations")?,
+        }
+        match self.webhooks {
             0 => Ok(()),
-            count => write!(f, " and the secret fields of {count} integrations"),
+            count => write!(f, " and {count} secrets of webhooks"),
         }
     }
 }
@@ -278,6 +284,9 @@ impl Usage {
         }
         for (id, count) in integration_secrets::count_by_key_any_environment(c)? {
             sealed.entry(id).or_default().integrations = count;
+        }
+        for (id, count) in webhook_secrets::count_by_key_any_environment(c)? {
+            sealed.entry(id).or_default().webhooks = count;
         }
         Ok(Self {
             known: vault_keys::list(c)?,

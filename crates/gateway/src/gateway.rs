@@ -10,7 +10,7 @@ use domain::{Clock, Connection, ConnectionId, EnvironmentId, ProviderName, SyncN
 use registry::{Provider, Registry};
 use store::Store;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use upstream::{Target, Upstream};
@@ -39,6 +39,10 @@ pub struct Gateway {
     pub sync_due: Notify,
     /// Wakes this process's worker when a use case stores an action for it.
     pub action_due: Notify,
+    /// Wakes this process's worker when an event was written, so that it is published without a wait.
+    pub event_written: Notify,
+    /// Wakes this process's worker, and the tasks that deliver, when an event was published or a delivery was made due.
+    pub delivery_due: watch::Sender<()>,
     pub(crate) keys: EncryptionKeys,
     pub(crate) models: Arc<Models>,
     pub(crate) caches: Caches,

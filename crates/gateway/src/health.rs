@@ -8,6 +8,7 @@ use store::{StoreError, credentials, integrations};
 use upstream::{Target, VerifyError};
 
 use crate::error::{GatewayError, Result};
+use crate::events;
 use crate::gateway::{Gateway, Names};
 use crate::secrets::Secrets;
 
@@ -41,6 +42,7 @@ pub async fn check_credentials(
         at: gateway.clock.now(),
     };
     if store_problem(gateway, connection, target, problem).await? {
+        gateway.event_written.notify_one();
         problem_changed(gateway, connection);
     }
     Ok(Err(error))
@@ -93,6 +95,10 @@ async fn store_problem(
             && credentials::get(c, row.id)? == sealed;
         if same {
             connections::set_problem(c, row.id, Some(&problem))?;
+            // A problem that lasts is one event.
+            if row.problem.is_none_or(|known| known.kind != AUTH_PROBLEM) {
+                events::refused(c, &checked, &problem, problem.at)?;
+            }
         }
         Ok(same)
     });
@@ -107,11 +113,15 @@ pub async fn clear_problem(gateway: &Gateway, connection: &Connection) -> Result
     // Compared, since another process may have stored a problem of new credentials.
     let problem = connection.problem.clone();
     if let Some(problem) = problem.filter(|problem| problem.kind == AUTH_PROBLEM) {
-        let id = connection.id;
-        let cleared = gateway
-            .store
-            .write(move |c| connections::clear_problem(c, id, &problem));
+        let (cleared, now) = (connection.clone(), gateway.clock.now());
+        let cleared = gateway.store.write(move |c| {
+            if connections::clear_problem(c, cleared.id, &problem)? {
+                events::recovered(c, &cleared, &problem, now)?;
+            }
+            Ok(())
+        });
         cleared.await?;
+        gateway.event_written.notify_one();
         problem_changed(gateway, connection);
     }
     Ok(())

@@ -18,6 +18,7 @@ pub mod encryption;
 mod encryption_keys;
 pub mod environments;
 mod error;
+pub mod events;
 mod gateway;
 pub mod health;
 mod integration_config;
@@ -35,6 +36,7 @@ mod start;
 mod sync_permissions;
 pub mod syncs;
 mod ttl_cache;
+pub mod webhooks;
 
 pub use actions::{ActionOutput, ActionRequest, MAX_RETRIES, StoredAction};
 pub use api_keys::{NewKey, NewKeyRequest};

@@ -6,7 +6,7 @@ use domain::Clock;
 use registry::Registry;
 use store::Store;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 use upstream::Upstream;
 
@@ -45,6 +45,8 @@ impl Gateway {
             caches: Caches::new(),
             sync_due: Notify::new(),
             action_due: Notify::new(),
+            event_written: Notify::new(),
+            delivery_due: watch::Sender::new(()),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
         };

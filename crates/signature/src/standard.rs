@@ -176,18 +176,23 @@ impl Signature {
 }
 
 /// Signs an attempt to deliver an event with each of the keys. While a secret is rotated, pass the new key and the old one.
-pub fn sign(keys: &[SigningKey], id: &str, at: Timestamp, body: &[u8]) -> Result<Signature, SignError> {
+pub fn sign<'k>(
+    keys: impl IntoIterator<Item = &'k SigningKey>,
+    id: &str,
+    at: Timestamp,
+    body: &[u8],
+) -> Result<Signature, SignError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if id.is_empty() || id.len() > LONGEST_ID || !id.chars().all(plain) {
         return Err(SignError::InvalidId);
     }
-    if keys.is_empty() {
-        return Err(SignError::NoKey);
-    }
     let timestamp = at.as_micros().div_euclid(1_000_000).to_string();
     let mut signed = format!("{id}.{timestamp}.").into_bytes();
     signed.extend_from_slice(body);
-    let entries: Vec<String> = keys.iter().map(|key| key.entry(&signed)).collect();
+    let entries: Vec<String> = keys.into_iter().map(|key| key.entry(&signed)).collect();
+    if entries.is_empty() {
+        return Err(SignError::NoKey);
+    }
     Ok(Signature {
         id: id.to_owned(),
         timestamp,

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use diesel::sql_types::{BigInt, Bool, Double, Nullable, SqlType, Text, is_nullable};
 use domain::{
-    ActionId, ActionName, ActionStatus, ApiKeyId, ConnectionName, EnvironmentName, IntegrationKey,
-    MisfitCount, Problem, ProviderName, RowId, RunId, RunStatus, SyncName, Timestamp, Trigger, Variant,
+    ActionId, ActionName, ActionStatus, ApiKeyId, ConnectionName, DeliveryId, DeliveryStatus, EndpointId,
+    EndpointSlot, EnvironmentName, EventId, EventType, IntegrationKey, MisfitCount, Problem, ProviderName,
+    RowId, RunId, RunStatus, SyncName, Timestamp, Trigger, Variant, WebhookFormat,
 };
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -75,12 +76,13 @@ macro_rules! from_text {
     )*};
 }
 from_text!(str::parse =>
-    ActionId, ActionName, ActionStatus, ApiKeyId, ConnectionName, EnvironmentName, IntegrationKey, ProviderName, RunId,
-    RunStatus, SyncName, Trigger, Variant,
+    ActionId, ActionName, ActionStatus, ApiKeyId, ConnectionName, DeliveryId, DeliveryStatus, EndpointId, EndpointSlot,
+    EnvironmentName, EventId, EventType, IntegrationKey, ProviderName, RunId, RunStatus, SyncName, Trigger, Variant,
+    WebhookFormat,
 );
 from_text!(serde_json::from_str =>
     BTreeMap<String, MisfitCount>, BTreeMap<String, String>, Json, Map<String, Json>, Problem, Vec<IntegrationKey>,
-    Vec<String>,
+    Vec<String>, Vec<u32>,
 );
 
 /// Lets diesel load a struct of a crate that does not depend on diesel. Lists the fields that are columns of `table` with the same name, then the

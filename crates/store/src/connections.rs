@@ -261,15 +261,15 @@ pub fn set_problem(c: &mut DbConn, id: ConnectionId, problem: Option<&Problem>) 
     Ok(())
 }
 
-/// Clears the connection's problem if it is still this one.
-pub fn clear_problem(c: &mut DbConn, id: ConnectionId, problem: &Problem) -> Result<(), StoreError> {
+/// Clears the connection's problem if it is still this one. Returns whether it was.
+pub fn clear_problem(c: &mut DbConn, id: ConnectionId, problem: &Problem) -> Result<bool, StoreError> {
     let noted = connections::table
         .filter(connections::id.eq(id.raw()))
         .filter(connections::problem.eq(to_json(problem)?));
-    diesel::update(noted)
+    let cleared = diesel::update(noted)
         .set(connections::problem.eq(None::<String>))
         .execute(c)?;
-    Ok(())
+    Ok(cleared == 1)
 }
 
 /// Sets the configuration, and nothing else.
@@ -304,10 +304,9 @@ pub fn touch(c: &mut DbConn, id: ConnectionId, now: Timestamp) -> Result<(), Sto
     Ok(())
 }
 
-/// Deletes the connection with its credentials, syncs, schedules, runs, slices and counters.
+/// Deletes the connection with its credentials, syncs, schedules, runs, slices and counters. Returns false if there is none.
 ///
 /// Synced rows stay: delete them before, in batches, with [`crate::records::delete_connection`].
-pub fn delete(c: &mut DbConn, id: ConnectionId) -> Result<(), StoreError> {
-    diesel::delete(connections::table.find(id.raw())).execute(c)?;
-    Ok(())
+pub fn delete(c: &mut DbConn, id: ConnectionId) -> Result<bool, StoreError> {
+    Ok(diesel::delete(connections::table.find(id.raw())).execute(c)? == 1)
 }

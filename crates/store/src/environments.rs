@@ -51,6 +51,21 @@ pub fn lock(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
     lock_rows(c, "environments", "id = ?", id, " FOR UPDATE")
 }
 
+/// Lets one transaction at a time decide about the environment's webhooks. Waits for no transaction that only [`keep`]s it.
+pub fn lock_webhooks(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
+    let id = vec![Bind::integer(id.raw())];
+    lock_rows(c, "environments", "id = ?", id, " FOR NO KEY UPDATE")
+}
+
+/// Returns the environment with that row number.
+pub fn by_id(c: &mut DbConn, id: EnvironmentId) -> Result<Environment, StoreError> {
+    environments::table
+        .find(id.raw())
+        .select(Environment::as_select())
+        .get_result(c)
+        .map_err(StoreError::about("environment"))
+}
+
 /// Returns the environment of that name.
 pub fn by_name(c: &mut DbConn, name: &EnvironmentName) -> Result<Environment, StoreError> {
     environments::table

@@ -10,10 +10,12 @@
 //!   clock, and [`release_misdated`] makes it due.
 //!
 //! A further kind of work is a table with these columns, an implementation of [`Leased`] here, and one of `Work` in the worker.
+//!
+//! Syncs and actions are leased themselves. Of webhooks it is the endpoint: its holder makes and sends all its deliveries.
 
 use std::time::Duration;
 
-use domain::{ActionJob, Clock, RowId, Sync, SyncId, Timestamp};
+use domain::{ActionJob, Clock, Endpoint, RowId, Sync, SyncId, Timestamp};
 use tokio::time::Instant;
 
 use crate::dialect::{Bind, Statement, any, integer_list, locking};
@@ -51,6 +53,11 @@ impl Leased for ActionJob {
         column: "connection_id",
         most: 8,
     });
+}
+
+impl Leased for Endpoint {
+    const TABLE: &'static str = "webhook_endpoints";
+    const KEY: &'static str = "number";
 }
 
 /// The right of one claim to work on a row, until it expires.
@@ -220,6 +227,17 @@ pub fn bring_forward(c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(),
     let filter = "sync_id = ? AND holder IS NULL AND (due_at IS NULL OR due_at > ?)";
     let binds = vec![Bind::integer(sync.raw()), Bind::integer(now.as_micros())];
     set_due::<Sync>(c, Some(now), now, "", filter, binds).map(drop)
+}
+
+/// Makes rows due now, unless they are leased or due already.
+pub(crate) fn make_due<W: Leased>(c: &mut DbConn, keys: &[i64], now: Timestamp) -> Result<(), StoreError> {
+    let filter = format!(
+        "holder IS NULL AND (due_at IS NULL OR due_at > ?) AND {} {}",
+        W::KEY,
+        any(c.dialect())
+    );
+    let binds = vec![Bind::integer(now.as_micros()), integer_list(c.dialect(), keys)?];
+    set_due::<W>(c, Some(now), now, "", &filter, binds).map(drop)
 }
 
 /// Makes due what a wrong clock set to be due, or leased, too far in the future. Returns how many rows that were.

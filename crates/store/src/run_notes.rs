@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable};
 use domain::{MisfitCount, Model, Record, RunError, RunId, RunStatus, Timestamp};
 
 use crate::column::to_json;
@@ -38,6 +40,8 @@ pub struct RunNotes {
     pub progress: Option<f64>,
     /// Why a list may not have been read to its end; the first reason of a run stays.
     pub incomplete: Option<String>,
+    /// The first and the last change number that were written.
+    pub changes: Option<(i64, i64)>,
 }
 
 impl RunNotes {
@@ -54,6 +58,10 @@ impl RunNotes {
         merge_misfits(&mut self.misfits, later.misfits);
         self.progress = later.progress.or(self.progress);
         self.incomplete = self.incomplete.take().or(later.incomplete);
+        self.changes = match (self.changes, later.changes) {
+            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (earlier, later) => later.or(earlier),
+        };
     }
 
     /// Counts the values of records that do not fit their columns.
@@ -135,6 +143,11 @@ pub fn note(
         misfits.map(|misfits| runs::misfits.eq(misfits)),
         notes.progress.map(|progress| runs::progress.eq(progress)),
         notes.kind.map(|kind| runs::kind.eq(kind)),
+        notes.changes.map(|(first, _)| {
+            let first = sql::<Nullable<BigInt>>("coalesce(first_change, ").bind::<BigInt, _>(first);
+            runs::first_change.eq(first.sql(")"))
+        }),
+        notes.changes.map(|(_, last)| runs::last_change.eq(last)),
         ending.map(|ending| runs::status.eq(ending.status.as_str())),
         ending.map(|ending| runs::finished_at.eq(ending.at.as_micros())),
         error.map(|error| runs::error_code.eq(&error.code)),

@@ -13,7 +13,7 @@ use crate::{DbConn, StoreError};
 row!(Run: runs {
     id, status, trigger, kind, created_at, started_at, finished_at, resumed, pages, added, updated,
     deleted, unchanged, skipped, misfits, progress, error_code, error_message, error_hint,
-    incomplete
+    incomplete, first_change, last_change
 }, sync = runs::sync_id);
 
 /// Returns the sync's queued or running run with true, or a new queued one with false.
@@ -39,6 +39,15 @@ pub fn enqueue(
         .get_result(c)
         .map_err(StoreError::about("sync"))?;
     Ok((row, created == 0))
+}
+
+/// Returns the run with that id, of any environment.
+pub fn get_any_environment(c: &mut DbConn, id: RunId) -> Result<Option<Run>, StoreError> {
+    Ok(runs::table
+        .filter(runs::id.eq(id.to_string()))
+        .select(Run::as_select())
+        .get_result(c)
+        .optional()?)
 }
 
 /// Returns the environment's run of that id, with its sync.

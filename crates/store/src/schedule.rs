@@ -1,11 +1,12 @@
 //! The schedule of syncs, which is leased work, and the claims on it. See [`crate::lease`].
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use domain::{Connection, Run, RunId, RunStatus, Sync, SyncId, Timestamp, Trigger};
 
 use crate::column::row;
 use crate::dialect::on_db;
-use crate::schema::{connections, credentials, runs, schedule, syncs};
+use crate::schema::{connections, credentials, runs, schedule, syncs, webhook_endpoints};
 use crate::{DbConn, StoreError, lease};
 
 /// A claimed sync with the run to do.
@@ -19,6 +20,8 @@ pub struct Claimed {
     pub connection: Connection,
     /// The connection's sealed credentials. `None` while the connection is being deleted, which begins with them.
     pub sealed: Option<String>,
+    /// Whether a webhook endpoint wants to know of the run even if it changes nothing.
+    pub wants_unchanged: bool,
 }
 
 /// When a sync is due, and its lease holder.
@@ -96,15 +99,24 @@ fn start_runs(c: &mut DbConn, sync_ids: &[i64], now: Timestamp) -> Result<Vec<Cl
                 Run::as_select(),
                 Connection::as_select(),
                 credentials::sealed.nullable(),
+                exists(
+                    webhook_endpoints::table
+                        .filter(webhook_endpoints::environment_id.eq(connections::environment_id))
+                        .filter(webhook_endpoints::unchanged_runs.eq(true))
+                        .filter(webhook_endpoints::enabled.eq(true)),
+                ),
             ))
             .get_result(c)
             .optional()?;
-        claimed.extend(running.map(|(sync, run, connection, sealed)| Claimed {
-            sync,
-            run,
-            connection,
-            sealed,
-        }));
+        claimed.extend(
+            running.map(|(sync, run, connection, sealed, wants_unchanged)| Claimed {
+                sync,
+                run,
+                connection,
+                sealed,
+                wants_unchanged,
+            }),
+        );
     }
     Ok(claimed)
 }

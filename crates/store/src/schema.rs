@@ -157,6 +157,8 @@ diesel::table! {
         error_message -> Nullable<Text>,
         error_hint -> Nullable<Text>,
         incomplete -> Nullable<Text>,
+        first_change -> Nullable<BigInt>,
+        last_change -> Nullable<BigInt>,
     }
 }
 diesel::table! {
@@ -180,7 +182,107 @@ diesel::table! {
         pruned_to -> BigInt,
     }
 }
+diesel::table! {
+    events (number) {
+        number -> BigInt,
+        id -> Text,
+        environment_id -> BigInt,
+        position -> Nullable<BigInt>,
+        #[sql_name = "type"]
+        event_type -> Text,
+        connection_id -> Nullable<BigInt>,
+        integration -> Nullable<Text>,
+        connection_name -> Nullable<Text>,
+        url_override -> Nullable<Text>,
+        data -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+diesel::table! {
+    webhook_endpoints (number) {
+        number -> BigInt,
+        id -> Text,
+        environment_id -> BigInt,
+        slot -> Nullable<Text>,
+        url -> Nullable<Text>,
+        description -> Nullable<Text>,
+        format -> Text,
+        events -> Text,
+        integrations -> Nullable<Text>,
+        tags -> Text,
+        unchanged_runs -> Bool,
+        header_names -> Text,
+        ordered -> Bool,
+        retry_seconds -> Nullable<Text>,
+        timeout_seconds -> Nullable<BigInt>,
+        rate_per_second -> Nullable<BigInt>,
+        concurrency -> Nullable<BigInt>,
+        enabled -> Bool,
+        disabled_reason -> Nullable<Text>,
+        disabled_at -> Nullable<BigInt>,
+        failures -> BigInt,
+        failing_since -> Nullable<BigInt>,
+        paused_until -> Nullable<BigInt>,
+        position -> BigInt,
+        replay_to -> Nullable<BigInt>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        due_at -> Nullable<BigInt>,
+        holder -> Nullable<Text>,
+        due_within -> BigInt,
+    }
+}
+diesel::table! {
+    webhook_secrets (id) {
+        id -> BigInt,
+        environment_id -> BigInt,
+        endpoint -> Nullable<BigInt>,
+        kind -> Text,
+        sealed -> Text,
+        key_id -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    webhook_deliveries (number) {
+        number -> BigInt,
+        id -> Text,
+        endpoint -> BigInt,
+        event -> BigInt,
+        connection_id -> Nullable<BigInt>,
+        status -> Text,
+        attempts -> BigInt,
+        tries -> BigInt,
+        due_at -> Nullable<BigInt>,
+        due_within -> BigInt,
+        created_at -> BigInt,
+        finished_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    webhook_attempts (delivery, attempt) {
+        delivery -> BigInt,
+        attempt -> BigInt,
+        at -> BigInt,
+        duration_ms -> BigInt,
+        status -> Nullable<BigInt>,
+        error -> Nullable<Text>,
+        response -> Nullable<Text>,
+    }
+}
 
+diesel::joinable!(events -> environments (environment_id));
+diesel::joinable!(webhook_deliveries -> webhook_endpoints (endpoint));
+diesel::joinable!(webhook_deliveries -> events (event));
+diesel::joinable!(webhook_attempts -> webhook_deliveries (delivery));
+diesel::allow_tables_to_appear_in_same_query!(events, environments);
+diesel::allow_tables_to_appear_in_same_query!(
+    events,
+    webhook_attempts,
+    webhook_deliveries,
+    webhook_endpoints
+);
 diesel::joinable!(api_keys -> environments (environment_id));
 diesel::joinable!(actions -> connections (connection_id));
 diesel::joinable!(connect_sessions -> connections (connection_id));
@@ -195,5 +297,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     credentials,
     integrations,
     syncs,
-    runs
+    runs,
+    webhook_endpoints
 );

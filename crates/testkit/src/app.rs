@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use domain::{
-    ActionJob, ApiKeyId, Clock, EnvironmentId, EnvironmentName, Model, RunFilter, RunStatus, StoredRecord,
-    Sync,
+    ActionJob, ApiKeyId, Clock, Endpoint, EnvironmentId, EnvironmentName, Model, RunFilter, RunStatus,
+    StoredRecord, Sync,
 };
 use gateway::{Caller, Gateway, GatewayError, GatewayParts, KeySource, Scope, records};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value as Json, json};
 use store::testing::TestDatabase;
-use store::{Store, api_keys, environments, lease, runs};
+use store::{Store, api_keys, environments, events, lease, runs};
 use tokio_util::sync::CancellationToken;
 use twilio_sim::Simulator;
 use vault::{EncryptionKey, KeyFile, KeyRing};
@@ -283,9 +283,13 @@ impl TestApp {
                 .flatten()
                 .any(|(run, _)| matches!(run.status, RunStatus::Queued | RunStatus::Running));
             let due = lease::next_due::<Sync>(c)?.is_some_and(|due| due <= now);
-            let acting = lease::count_held::<ActionJob>(c)? > 0
-                || lease::next_due::<ActionJob>(c)?.is_some_and(|due| due <= now);
-            Ok(!active && !due && !acting && newest(c)? == before)
+            // What is due becomes held, and not the other way round within these reads: so due is read first.
+            let acting = lease::next_due::<ActionJob>(c)?.is_some_and(|due| due <= now)
+                || lease::count_held::<ActionJob>(c)? > 0;
+            let delivering = events::any_unpublished(c)?
+                || lease::next_due::<Endpoint>(c)?.is_some_and(|due| due <= now)
+                || lease::count_held::<Endpoint>(c)? > 0;
+            Ok(!active && !due && !acting && !delivering && newest(c)? == before)
         });
         idle.await.expect("the database can be read")
     }

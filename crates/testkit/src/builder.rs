@@ -58,6 +58,8 @@ impl Default for AppBuilder {
                 longest: Duration::from_millis(50),
             },
             deadline: Duration::from_secs(30),
+            // Receivers of webhooks listen on the loopback.
+            allow_private_webhooks: true,
             ..UpstreamOptions::default()
         };
         Self {

@@ -172,6 +172,11 @@ impl Client {
         self.send_json(Method::PATCH, path, body).await
     }
 
+    /// Sends a PUT with a JSON body.
+    pub async fn put(&self, path: &str, body: &Json) -> Reply {
+        self.send_json(Method::PUT, path, body).await
+    }
+
     async fn send_json(&self, method: Method, path: &str, body: &Json) -> Reply {
         let request = self
             .request(method, path)

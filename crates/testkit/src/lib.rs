@@ -10,12 +10,14 @@ mod app;
 mod builder;
 mod client;
 mod logs;
+mod receiver;
 mod truth;
 mod wait;
 
 pub use app::TestApp;
 pub use builder::{AppBuilder, registry_with};
 pub use client::{Client, Reply};
+pub use receiver::{Receiver, Webhook};
 pub use store::Dialect;
 pub use store::testing::{TestContext, TestServer};
 pub use testkit_macros::on_both_databases;

@@ -54,6 +54,7 @@ pub(crate) struct Config {
     api_url: Option<Url>,
     pub(crate) worker: Worker,
     pub(crate) upstream: Upstream,
+    pub(crate) webhooks: Webhooks,
     #[serde(default)]
     pub(crate) providers: BTreeMap<String, Provider>,
     pub(crate) log: Log,
@@ -88,6 +89,13 @@ pub(crate) struct Upstream {
     pub(crate) max_wait_seconds: Within<0, 86_400>,
     pub(crate) max_body_mb: NonZeroUsize,
     pub(crate) memory_mb: NonZeroUsize,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Webhooks {
+    pub(crate) allow_private_addresses: bool,
+    pub(crate) concurrency: NonZeroUsize,
+    pub(crate) keep_days: Within<1, 36_500>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -253,6 +253,7 @@ fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOpti
     let settings = &config.upstream;
     let mut options = UpstreamOptions {
         allow_private_addresses: settings.allow_private_addresses,
+        allow_private_webhooks: config.webhooks.allow_private_addresses,
         connect_timeout: Duration::from_secs(settings.connect_timeout_seconds.get()),
         request_timeout: Duration::from_secs(settings.request_timeout_seconds.get()),
         deadline: Duration::from_secs(settings.deadline_seconds.get()),
@@ -308,6 +309,8 @@ pub(crate) fn worker_options(config: &Config) -> WorkerOptions {
         poll: Duration::from_millis(settings.poll_ms.get()),
         drain: drain_timeout(config),
         keep_runs: Duration::from_secs(settings.keep_runs_days.get() * 86_400),
+        endpoints: config.webhooks.concurrency.get(),
+        keep_events: Duration::from_secs(config.webhooks.keep_days.get() * 86_400),
         ..WorkerOptions::default()
     }
 }

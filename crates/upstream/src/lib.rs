@@ -40,6 +40,7 @@ mod target;
 mod transport;
 mod upload;
 mod verify;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ pub use error::{ProviderError, RequestError, UnexpectedBody, UpstreamError, Veri
 pub use http::Method;
 pub use http::header::{HeaderMap, HeaderName, HeaderValue};
 pub use json::at as json_at;
+pub use limiter::RateLimiter;
 pub use list_end::{End, IncompleteReason, PageInfo, list_total};
 pub use options::UpstreamOptions;
 pub use outcome::{ErrorCode, Outcome, Verdict};
@@ -62,3 +64,4 @@ pub use request::Request;
 pub use response::Response;
 pub use target::{Priority, Target, Variables};
 pub use upload::{ProxyRequestBody, UploadError};
+pub use webhook::{WebhookRequest, WebhookResponse};

@@ -23,6 +23,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::{Priority, RequestError, Target};
 use provider::ProviderLimiter;
 
+pub use self::rate::RateLimiter;
+
 /// The suggested wait when it is unknown when a permit will be released.
 const UNKNOWN_WAIT: Duration = Duration::from_secs(1);
 

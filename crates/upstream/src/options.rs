@@ -14,6 +14,8 @@ use crate::Backoff;
 pub struct UpstreamOptions {
     /// Whether loopback, private and other non-public addresses, and plain http, are allowed.
     pub allow_private_addresses: bool,
+    /// The same for the endpoints of apps that receive webhooks.
+    pub allow_private_webhooks: bool,
     /// Replaces every server of a provider (a simulator, a region, a recording proxy), so that no request goes elsewhere. Such an
     /// address may be private and plain http.
     pub base_urls: HashMap<ProviderName, Url>,
@@ -55,6 +57,7 @@ impl Default for UpstreamOptions {
     fn default() -> Self {
         Self {
             allow_private_addresses: false,
+            allow_private_webhooks: false,
             base_urls: HashMap::new(),
             allowed_origins: HashMap::new(),
             connect_timeout: Duration::from_secs(10),

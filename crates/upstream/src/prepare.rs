@@ -41,7 +41,8 @@ pub(crate) static NOT_SENT: [HeaderName; 5] = [
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/plain, */*");
 
 /// The `User-Agent` header, unless the provider's file sets one.
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("trunkline/", env!("CARGO_PKG_VERSION")));
+pub(crate) const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("trunkline/", env!("CARGO_PKG_VERSION")));
 
 /// Whether a request may have a header of that name; false for the names in `HOP_BY_HOP` and `NOT_SENT`.
 pub fn may_set_header(name: &str) -> bool {

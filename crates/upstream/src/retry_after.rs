@@ -49,6 +49,12 @@ pub(crate) fn requested(
     in_headers.chain(in_body).max()
 }
 
+/// Returns how long the `Retry-After` header asks to wait, at most a day.
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let values = headers.get_all("retry-after").iter();
+    values.filter_map(|value| wait(value.to_str().ok()?, now)).max()
+}
+
 /// Reads a wait in any of the forms that providers use: seconds, a time, or a list of either, of which the longest counts.
 fn wait(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();

@@ -169,6 +169,21 @@ impl Transport {
         }
     }
 
+    /// Sends a request once, without following a redirect.
+    pub(crate) async fn send_once(
+        &self,
+        prepared: &PreparedRequest,
+        allow_private_addresses: bool,
+    ) -> Result<RawResponse, RequestError> {
+        let client = if allow_private_addresses {
+            &self.clients().any
+        } else {
+            check_url(&prepared.url)?;
+            &self.clients().public_only
+        };
+        send(client, prepared, None, &shown_host(&prepared.url)).await
+    }
+
     fn client(&self, url: &Url, operator_base_url: Option<&Url>) -> Result<&Client, RequestError> {
         if self.allow_private_addresses || operator_base_url.is_some_and(|base| base.origin() == url.origin())
         {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{ConnectionId, EnvironmentId, IntegrationId};
+use domain::{ConnectionId, Endpoint, EnvironmentId, IntegrationId, RowId};
 
 use crate::error::VaultError;
 use crate::key_id::KeyId;
@@ -20,6 +20,10 @@ pub enum Owner {
     Connection(ConnectionId),
     /// An integration.
     Integration(IntegrationId),
+    /// A webhook endpoint.
+    Endpoint(RowId<Endpoint>),
+    /// The environment itself.
+    Environment,
 }
 
 /// The row and field of a sealed value. The value opens nowhere else.
@@ -40,6 +44,8 @@ impl SealContext<'_> {
         let (prefix, number) = match self.owner {
             Owner::Connection(id) => (b"trunkline sealed v1\0".as_slice(), id.raw()),
             Owner::Integration(id) => (b"trunkline sealed integration v1\0".as_slice(), id.raw()),
+            Owner::Endpoint(number) => (b"trunkline sealed endpoint v1\0".as_slice(), number.raw()),
+            Owner::Environment => (b"trunkline sealed environment v1\0".as_slice(), 0),
         };
         [
             prefix,

@@ -51,6 +51,7 @@ impl Context {
             run,
             connection,
             sealed,
+            ..
         } = claimed;
         let mut target = match sealed {
             Some(sealed) => gateway.target_of(&connection, &sealed).await?,
@@ -68,7 +69,7 @@ impl Context {
             Arc::clone(gateway),
             Arc::clone(&table),
             connection.id,
-            run.id,
+            &run,
             lease,
             checkpoint,
         );

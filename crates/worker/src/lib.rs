@@ -9,11 +9,13 @@
 
 mod checkpoint;
 mod context;
+mod deliveries;
 mod failure;
 mod options;
 mod page;
 mod pager;
 mod plan;
+mod publisher;
 mod queue;
 mod run;
 mod slices;

@@ -9,6 +9,8 @@ pub struct WorkerOptions {
     pub concurrency: usize,
     /// How many actions run at once.
     pub actions: usize,
+    /// How many webhook endpoints get deliveries at once.
+    pub endpoints: usize,
     /// How long a lease lasts. If its holder does not renew it in time, another worker claims the work.
     pub lease: Duration,
     /// How often the worker looks for work that other processes made due.
@@ -17,6 +19,8 @@ pub struct WorkerOptions {
     pub drain: Duration,
     /// How long finished runs are kept. The last hundred of each sync are always kept.
     pub keep_runs: Duration,
+    /// How long events and their deliveries are kept.
+    pub keep_events: Duration,
     /// How much of one list a run reads.
     pub lists: ListBounds,
 }
@@ -45,10 +49,12 @@ impl Default for WorkerOptions {
         Self {
             concurrency: 16,
             actions: 32,
+            endpoints: 64,
             lease: Duration::from_mins(1),
             poll: Duration::from_secs(1),
             drain: Duration::from_secs(20),
             keep_runs: Duration::from_hours(30 * 24),
+            keep_events: Duration::from_hours(30 * 24),
             lists: ListBounds::default(),
         }
     }

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ActionJob, Id, IdKind, Sync};
+use domain::{ActionJob, Endpoint, Id, IdKind, Sync};
 use gateway::Gateway;
 use store::schedule::{self, Claimed};
-use store::{Lease, actions, runs};
+use store::{Lease, actions, endpoints, events, runs};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::options::{KEEP_RUNS, WorkerOptions};
 use crate::queue::{self, Claim, Work};
 use crate::run;
+use crate::{deliveries, publisher};
 
 /// How long results of actions and their idempotency keys are kept, as in Nango.
 const KEEP_ACTIONS: Duration = Duration::from_hours(5 * 24);
@@ -62,7 +64,19 @@ impl Worker {
                     options.actions,
                     options,
                     &stopping
-                )
+                ),
+                queue::run(
+                    gateway,
+                    DeliveryWork {
+                        worker: &self,
+                        due: tokio::sync::Mutex::new(gateway.delivery_due.subscribe()),
+                    },
+                    id,
+                    options.endpoints,
+                    options,
+                    &stopping
+                ),
+                publisher::run(gateway, options, &stopping)
             )
         };
         tokio::select! {
@@ -89,6 +103,15 @@ impl Worker {
             }
             if let Err(error) = pruned {
                 error.log_retry("old runs were not deleted; the worker tries again in an hour");
+            }
+            let before = now.minus(self.options.keep_events);
+            let prune = || store.write_long(move |c| events::prune(c, before, TIDY_BATCH));
+            let mut pruned = prune().await;
+            while matches!(pruned, Ok(TIDY_BATCH)) {
+                pruned = prune().await;
+            }
+            if let Err(error) = pruned {
+                error.log_retry("old events were not deleted; the worker tries again in an hour");
             }
             tokio::time::sleep(TIDY_EVERY).await;
         }
@@ -163,6 +186,38 @@ impl Work for ActionWork<'_> {
             drop(gateway::actions::carry_out(&gateway, claimed, length).await);
             // Others of its connection may have waited for it.
             true
+        }
+    }
+}
+
+/// The deliveries of webhook endpoints.
+struct DeliveryWork<'a> {
+    worker: &'a Worker,
+    due: tokio::sync::Mutex<watch::Receiver<()>>,
+}
+
+impl Work for DeliveryWork<'_> {
+    type Stored = Endpoint;
+    type Claimed = Endpoint;
+    const NAME: &'static str = "deliveries";
+    const CLAIM: Claim<Endpoint> = endpoints::claim;
+
+    async fn became_due(&self) {
+        // The sender lives as long as the gateway.
+        drop(self.due.lock().await.changed().await);
+    }
+
+    fn carry_out(
+        &self,
+        claimed: Endpoint,
+        holder: &str,
+        stopping: &CancellationToken,
+    ) -> impl Future<Output = bool> + Send + 'static {
+        let (gateway, stopping) = (self.worker.gateway.clone(), stopping.clone());
+        let (options, lease) = (self.worker.options.clone(), Lease::new(claimed.number, holder));
+        async move {
+            deliveries::deliver(gateway, claimed, lease, options, stopping).await;
+            false
         }
     }
 }

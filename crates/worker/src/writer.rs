@@ -8,7 +8,7 @@ mod group_commit;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use domain::{ConnectionId, Record, RunId, Sync};
+use domain::{ConnectionId, Record, Run, RunId, Sync};
 use gateway::{Gateway, ModelTable};
 use parking_lot::Mutex;
 use store::Lease;
@@ -83,6 +83,8 @@ struct State {
     buffered: Vec<PageWrite>,
     /// Whether some records that the run has read could not be written.
     lost: bool,
+    /// Whether the run has changed a row.
+    changed: bool,
     /// The last change number of the connection's rows, and when it was read.
     last_change_number: Option<(i64, Instant)>,
     queue: Queue,
@@ -94,6 +96,8 @@ pub(crate) struct FinalUpdate {
     pub(crate) notes: RunNotes,
     /// `None` keeps the stored checkpoint, since some records that the new one covers were not written.
     pub(crate) checkpoint: Option<Checkpoint>,
+    /// Whether the run has changed a row, in this process or in one that it was cut off in.
+    pub(crate) changed: bool,
 }
 
 impl Writer {
@@ -102,7 +106,7 @@ impl Writer {
         gateway: Arc<Gateway>,
         table: Arc<ModelTable>,
         connection: ConnectionId,
-        run: RunId,
+        run: &Run,
         lease: Lease<Sync>,
         checkpoint: Checkpoint,
     ) -> Self {
@@ -112,6 +116,8 @@ impl Writer {
             notes_stored_at: Instant::now(),
             buffered: Vec::new(),
             lost: false,
+            // A run that was cut off may have changed rows before.
+            changed: run.added + run.updated + run.deleted > 0,
             last_change_number: None,
             queue: Queue::default(),
         };
@@ -119,7 +125,7 @@ impl Writer {
             gateway,
             table,
             connection,
-            run,
+            run: run.id,
             lease,
             positions: RequestPositions::default(),
             writes: tokio::sync::Mutex::default(),
@@ -149,6 +155,7 @@ impl Writer {
         FinalUpdate {
             notes: std::mem::take(&mut state.notes),
             checkpoint: (!state.lost).then(|| state.checkpoint.clone()),
+            changed: state.changed,
         }
     }
 
@@ -267,6 +274,8 @@ impl Writer {
         let marked = self.gateway.store.write_long(move |c| {
             records::mark_deleted(c, &table.rows(connection, now), &lease, run, &keys, up_to)
         });
-        Ok(marked.await?)
+        let marked = marked.await?;
+        self.state.lock().changed |= marked > 0;
+        Ok(marked)
     }
 }

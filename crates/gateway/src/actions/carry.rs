@@ -5,16 +5,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ActionJob, ActionStatus, Connection};
+use domain::{ActionId, ActionJob, ActionName, ActionStatus, Connection, ConnectionId, Timestamp};
 use registry::Action;
 use serde_json::Value as Json;
 use store::actions::{self, ActionEnd};
-use store::{Lease, connections};
+use store::{DbConn, Lease, StoreError, connections};
 use upstream::Backoff;
 
 use super::failure::AttemptError;
 use super::perform::perform;
 use crate::error::{ActionFailure, GatewayError, MOST_STORED, Result};
+use crate::events;
 use crate::gateway::Gateway;
 
 /// A repeatable action that was interrupted this many times beyond its attempts fails: it may be what crashes the processes.
@@ -54,11 +55,20 @@ pub async fn carry_out(
     };
     let end = storable(end);
     let now = gateway.clock.now();
-    let stored = gateway
-        .store
-        .write(move |c| actions::finish(c, &lease, &end, now));
+    let job = (row.connection, row.name.clone(), id);
+    let asynchronous = !row.holder.as_deref().is_some_and(super::is_request_holder);
+    let stored = gateway.store.write(move |c| {
+        let finished = actions::finish(c, &lease, &end, now)?;
+        if finished && asynchronous {
+            note_end(c, &job, &end, now)?;
+        }
+        Ok(finished)
+    });
     match stored.await {
-        Ok(true) => result,
+        Ok(true) => {
+            gateway.event_written.notify_one();
+            result
+        }
         Ok(false) => {
             tracing::warn!(action.id = %id, "the lease of an action was lost before its end was stored");
             None
@@ -67,6 +77,24 @@ pub async fn carry_out(
             tracing::error!(action.id = %id, %error, "the end of an action could not be stored");
             None
         }
+    }
+}
+
+/// Writes the event of an action that has ended.
+fn note_end(
+    c: &mut DbConn,
+    (connection, name, id): &(ConnectionId, ActionName, ActionId),
+    end: &ActionEnd,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let error = match end {
+        ActionEnd::Again { .. } => return Ok(()),
+        ActionEnd::Succeeded(_) => None,
+        ActionEnd::Failed { error, .. } => Some(error),
+    };
+    match connections::get_any_environment(c, *connection)? {
+        Some(connection) => events::action_ended(c, &connection, (name, *id), error, now),
+        None => Ok(()),
     }
 }
 

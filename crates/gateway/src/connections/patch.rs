@@ -14,6 +14,7 @@ use crate::credentials::{self, Authority, CredentialInput, PendingConnection, in
 use crate::error::{GatewayError, Result, refusable};
 use crate::gateway::{Gateway, Names, ResolvedConnection};
 use crate::labels::{self, EndUser, Labels};
+use crate::webhooks;
 
 /// The changes of a connection; what is left out stays as it is.
 #[derive(Clone, Deserialize, ToSchema)]
@@ -121,11 +122,16 @@ async fn relabel(
     metadata: Option<Map<String, Json>>,
     labels: Labels,
 ) -> Result<()> {
-    let now = gateway.clock.now();
+    let (now, sealer) = (gateway.clock.now(), gateway.keys.sealer().await);
     let unknown = GatewayError::unknown_connection(row.name.as_str(), row.integration.as_str());
     let changed = gateway.store.write(move |c| {
         let row = connections::lock(c, row.environment, &row.integration, &row.name)?;
-        connections::change(c, row.id, &labels.change(metadata, &row.tags), now)
+        let change = labels.change(metadata, &row.tags);
+        connections::change(c, row.id, &change, now)?;
+        match change.webhook_url_override {
+            Some(Some(_)) => webhooks::ensure_override_endpoint(c, &sealer, row.environment, now),
+            _ => Ok(()),
+        }
     });
     changed.await.map_err(GatewayError::or_unknown(|| unknown))?;
     gateway.caches.opened.clear();

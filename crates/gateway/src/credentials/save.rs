@@ -19,9 +19,11 @@ use store::{DbConn, StoreError, api_keys, credentials, environments, lease};
 use super::{Filled, session_limits, verify};
 use crate::encryption_keys::Sealer;
 use crate::error::{FieldError, GatewayError, Result, refusable};
+use crate::events;
 use crate::gateway::{Gateway, ResolvedIntegration};
 use crate::labels::Labels;
 use crate::sync_permissions::unreadable_syncs;
+use crate::webhooks;
 
 /// A connection to store after its credentials are verified.
 pub(crate) struct PendingConnection {
@@ -88,6 +90,7 @@ pub(crate) async fn save(gateway: &Gateway, pending: PendingConnection) -> Resul
     let (connection, created) = stored.await??;
     gateway.caches.opened.clear();
     gateway.sync_due.notify_one();
+    gateway.event_written.notify_one();
     Ok(Connected {
         connection,
         provider,
@@ -136,11 +139,11 @@ impl Saving {
         }
         let created = old.is_none() && connections::insert(c, &new, now)?;
         // Another request may have created it after the first lock.
-        let row = connections::lock(c, environment, key, name)?;
+        let old = connections::lock(c, environment, key, name)?;
         if !created {
-            self.check_old(c, &row)?;
-            new.change = change(&row.tags);
-            connections::replace(c, row.id, &new, now)?;
+            self.check_old(c, &old)?;
+            new.change = change(&old.tags);
+            connections::replace(c, old.id, &new, now)?;
         }
         if let Authority::Session(hash) = &pending.authority {
             session_limits::count_connection(c, hash, now)?;
@@ -148,6 +151,10 @@ impl Saving {
         let row = connections::find(c, environment, key, name)?;
         self.sealer.store(c, &row, &pending.filled.secrets, now)?;
         self.schedule_syncs(c, &row, created)?;
+        if row.webhook_url_override.is_some() {
+            webhooks::ensure_override_endpoint(c, &self.sealer, environment, now)?;
+        }
+        events::connected(c, &row, (!created).then_some(&old), now)?;
         Ok((row, created))
     }
 

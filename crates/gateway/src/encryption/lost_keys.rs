@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::{Clock, IntegrationKey, Problem};
-use store::{DbConn, Store, StoreError, credentials, integration_secrets, vault_keys};
+use store::{DbConn, Store, StoreError, credentials, integration_secrets, vault_keys, webhook_secrets};
 use vault::VaultError;
 
 use crate::encryption_keys::{KeySource, SealedCount, Usage};
@@ -25,6 +25,8 @@ pub struct Forgotten {
     pub connections: usize,
     /// The integrations whose secret fields must be set again, of any environment.
     pub integrations: Vec<IntegrationKey>,
+    /// How many secrets of webhooks must be rotated or set again.
+    pub webhooks: usize,
 }
 
 impl LostKeys {
@@ -66,6 +68,7 @@ impl LostKeys {
             let forgotten = Forgotten {
                 connections: credentials::give_up(c, &ids, &problem, now)?,
                 integrations: integration_secrets::give_up(c, &ids)?,
+                webhooks: webhook_secrets::give_up(c, &ids)?,
             };
             vault_keys::delete(c, &ids)?;
             Ok(forgotten)

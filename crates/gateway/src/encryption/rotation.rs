@@ -1,16 +1,18 @@
 //! Encrypts everything again with the current key, after a rotation.
 
+use domain::{ConnectionId, IntegrationId, RowId};
+use store::webhook_secrets::{self, WebhookSecret};
 use store::{DbConn, StoreError, integration_secrets};
-use vault::{Owner, SealContext};
+use vault::SealContext;
 
 use crate::error::Result;
 use crate::gateway::Gateway;
-use crate::{encryption_keys, integration_secrets as of_integrations, secrets};
+use crate::{encryption_keys, integration_secrets as of_integrations, secrets, webhooks};
 
 /// The progress of a rotation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rotation {
-    /// How many credentials of connections, and secret fields of integrations, were sealed again.
+    /// How many credentials of connections, secret fields of integrations and secrets of webhooks were sealed again.
     pub sealed: u64,
     /// How many changed meanwhile, and so are sealed with the current key already.
     pub changed: u64,
@@ -19,17 +21,26 @@ pub struct Rotation {
 /// Sealed texts that one query reads.
 const BATCH: i64 = 200;
 
-/// A sealed text and the place that it is bound to.
+/// A sealed text, the row that it is in, and the place that it is bound to.
 struct SealedText {
+    row: SealedRow,
     place: SealContext<'static>,
     text: String,
 }
 
-/// What another key than `key_id` sealed: credentials first, then secret fields of integrations; empty at the end.
+#[derive(Clone, Copy)]
+enum SealedRow {
+    Credentials(ConnectionId),
+    Integration(IntegrationId),
+    Webhook(RowId<WebhookSecret>),
+}
+
+/// What another key than `key_id` sealed: credentials first, then secret fields of integrations, then secrets of webhooks; empty at the end.
 fn not_sealed_with(c: &mut DbConn, key_id: &str) -> Result<Vec<SealedText>, StoreError> {
     let rows = store::credentials::not_sealed_with(c, key_id, BATCH)?.into_iter();
     let mut found: Vec<SealedText> = rows
         .map(|row| SealedText {
+            row: SealedRow::Credentials(row.connection),
             place: secrets::place(row.environment, row.connection),
             text: row.sealed,
         })
@@ -38,15 +49,26 @@ fn not_sealed_with(c: &mut DbConn, key_id: &str) -> Result<Vec<SealedText>, Stor
         let rows = integration_secrets::not_sealed_with(c, key_id, BATCH)?.into_iter();
         found.extend(rows.filter_map(|row| {
             Some(SealedText {
+                row: SealedRow::Integration(row.id),
                 place: of_integrations::place(&row),
                 text: row.sealed_config?,
+            })
+        }));
+    }
+    if found.is_empty() {
+        let rows = webhook_secrets::not_sealed_with(c, key_id, BATCH)?.into_iter();
+        found.extend(rows.filter_map(|row| {
+            Some(SealedText {
+                row: SealedRow::Webhook(row.id),
+                place: webhooks::place(&row)?,
+                text: row.sealed,
             })
         }));
     }
     Ok(found)
 }
 
-/// Seals with the current key every credential, and every secret field of an integration, that another key sealed. It can be interrupted
+/// Seals with the current key every credential, secret field of an integration and secret of a webhook that another key sealed. It can be interrupted
 /// and repeated at any time.
 ///
 /// `progress` is called after each.
@@ -59,7 +81,12 @@ pub async fn reseal(gateway: &Gateway, mut progress: impl FnMut(Rotation)) -> Re
         if rows.is_empty() {
             return Ok(done);
         }
-        for SealedText { place, text: old } in rows {
+        for SealedText {
+            row,
+            place,
+            text: old,
+        } in rows
+        {
             // Reloaded each time, so that a key that only this process has is never used, and another rotation takes effect.
             let ring = keys.reload().await?;
             let Some(new) = ring.reseal(&place, &old.parse()?)? else {
@@ -69,13 +96,14 @@ pub async fn reseal(gateway: &Gateway, mut progress: impl FnMut(Rotation)) -> Re
             let replaced = store.write_durably(move |c| {
                 encryption_keys::record(c, &ring, now)?;
                 let (sealed, key_id) = (new.to_string(), new.key_id().as_str());
-                match place.owner {
-                    Owner::Connection(id) => {
+                match row {
+                    SealedRow::Credentials(id) => {
                         store::credentials::replace_if_same(c, id, &old, &sealed, key_id, now)
                     }
-                    Owner::Integration(id) => {
+                    SealedRow::Integration(id) => {
                         integration_secrets::replace_if_same(c, id, &old, &sealed, key_id)
                     }
+                    SealedRow::Webhook(id) => webhook_secrets::replace_if_same(c, id, &old, &sealed, key_id),
                 }
             });
             if replaced.await? {

@@ -238,6 +238,10 @@ fn note_page(c: &mut DbConn, page: &PageCommit<'_>, counts: &PageCounts) -> Resu
         added: counts.added,
         updated: counts.updated,
         unchanged: if page.again { 0 } else { counts.unchanged },
+        changes: counts
+            .written
+            .as_ref()
+            .map(|range| (*range.start(), *range.end())),
         ..RunNotes::default()
     });
     if notes == RunNotes::default() {
@@ -290,10 +294,12 @@ pub fn mark_deleted(
     up_to: i64,
 ) -> Result<u64, StoreError> {
     lease.check(c)?;
-    let deleted = mark_live_deleted(c, rows, keys, up_to)?;
+    let changes = mark_live_deleted(c, rows, keys, up_to)?;
+    let deleted = count(changes.as_ref());
     if deleted > 0 {
         let notes = RunNotes {
             deleted,
+            changes: changes.map(|range| (*range.start(), *range.end())),
             ..RunNotes::default()
         };
         run_notes::note(c, run, &notes, None)?;
@@ -301,13 +307,18 @@ pub fn mark_deleted(
     Ok(deleted)
 }
 
-/// Locks the counter's row and marks rows as deleted that are live and have no change number above `up_to`. Returns how many.
+/// Returns how many change numbers there are.
+pub(super) fn count(changes: Option<&RangeInclusive<i64>>) -> u64 {
+    changes.map_or(0, |range| (range.end() - range.start() + 1).unsigned_abs())
+}
+
+/// Locks the counter's row and marks rows as deleted that are live and have no change number above `up_to`. Returns their change numbers.
 pub(super) fn mark_live_deleted(
     c: &mut DbConn,
     rows: &Rows<'_>,
     keys: &[String],
     up_to: i64,
-) -> Result<u64, StoreError> {
+) -> Result<Option<RangeInclusive<i64>>, StoreError> {
     let last_number = lock_counter(c, rows.connection, rows.table.name())?;
     let texts: Vec<_> = keys.iter().map(String::as_str).collect();
     let mut stored = stored(c, rows, &texts)?;
@@ -318,9 +329,9 @@ pub(super) fn mark_live_deleted(
     };
     let live: Vec<_> = texts.into_iter().filter(|key| is_live(key)).collect();
     if live.is_empty() {
-        return Ok(0);
+        return Ok(None);
     }
     write::tombstones(c, rows, &live, last_number)?;
     move_counter(c, rows, last_number, live.len(), -signed(live.len()))?;
-    Ok(unsigned(live.len()))
+    Ok(Some(last_number + 1..=last_number + signed(live.len())))
 }

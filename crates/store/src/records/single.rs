@@ -4,7 +4,7 @@
 
 use domain::{Record, stored_key};
 
-use super::commit::{mark_live_deleted, write_rows};
+use super::commit::{count, mark_live_deleted, write_rows};
 use super::{PageCounts, Rows};
 use crate::{DbConn, StoreError, credentials};
 
@@ -21,7 +21,8 @@ pub fn put(c: &mut DbConn, rows: &Rows<'_>, records: &[Record]) -> Result<PageCo
 pub fn remove(c: &mut DbConn, rows: &Rows<'_>, keys: &[String]) -> Result<u64, StoreError> {
     if credentials::lock(c, rows.connection)? {
         let keys: Vec<_> = keys.iter().map(|key| stored_key(key).into_owned()).collect();
-        mark_live_deleted(c, rows, &keys, i64::MAX)
+        let changes = mark_live_deleted(c, rows, &keys, i64::MAX)?;
+        Ok(count(changes.as_ref()))
     } else {
         Ok(0)
     }

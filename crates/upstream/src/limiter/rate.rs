@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// Reserves the start of each request.
 #[derive(Debug)]
-pub(super) struct RateLimiter {
+pub struct RateLimiter {
     /// The time between two starts; zero without a rate.
     period: Duration,
     next: Option<Instant>,
@@ -16,7 +16,7 @@ pub(super) struct RateLimiter {
 
 impl RateLimiter {
     /// So many starts a second; any number if `None`.
-    pub(super) fn new(per_second: Option<f64>) -> Self {
+    pub fn new(per_second: Option<f64>) -> Self {
         let period = per_second.and_then(|rate| Duration::try_from_secs_f64(rate.recip()).ok());
         Self {
             period: period.unwrap_or_default(),
@@ -26,7 +26,7 @@ impl RateLimiter {
     }
 
     /// Reserves the next start and returns it. If that is later than `until`, reserves none and returns it as an error.
-    pub(super) fn reserve(&mut self, now: Instant, until: Instant) -> Result<Instant, Instant> {
+    pub fn reserve(&mut self, now: Instant, until: Instant) -> Result<Instant, Instant> {
         let start = self.next_start(now);
         // A request that need not wait is never too late.
         if start > until.max(now) {

@@ -51,6 +51,8 @@ pub(super) struct Ending {
     /// When the connection was last changed before the run took its credentials.
     connection_updated_at: Timestamp,
     lease: Lease<Sync>,
+    /// Whether a webhook endpoint wants to know of the run even if it changes nothing.
+    wants_unchanged: bool,
     pub(super) final_update: FinalUpdate,
 }
 
@@ -62,6 +64,7 @@ impl Ending {
             resumed: claimed.run.resumed,
             connection_updated_at: claimed.connection.updated_at,
             lease,
+            wants_unchanged: claimed.wants_unchanged,
             final_update: FinalUpdate::default(),
         }
     }
@@ -81,7 +84,9 @@ impl Ending {
     /// Returns the sync to the queue in the middle of its run. It is due again after `wait`.
     async fn hand_back(&self, wait: Duration) -> Result<(), GatewayError> {
         let (lease, run, now) = (self.lease.clone(), self.run, self.gateway.clock.now());
-        let FinalUpdate { notes, checkpoint } = self.final_update.clone();
+        let FinalUpdate {
+            notes, checkpoint, ..
+        } = self.final_update.clone();
         let given_back = self.gateway.store.write(move |c| {
             if !lease.finish(c, Some(now.plus(wait)), now)? {
                 return Ok(());
@@ -97,7 +102,12 @@ impl Ending {
     async fn end(&self, outcome: Arc<RunResult>) -> Result<(), GatewayError> {
         let now = self.gateway.clock.now();
         let (lease, registry, run) = (self.lease.clone(), Arc::clone(&self.gateway.registry), self.run);
-        let FinalUpdate { notes, checkpoint } = self.final_update.clone();
+        let FinalUpdate {
+            notes,
+            checkpoint,
+            changed,
+        } = self.final_update.clone();
+        let is_event = changed || self.wants_unchanged || outcome.is_err();
         let updated_at = self.connection_updated_at;
         let error = (*outcome).as_ref().err().map(Failure::to_run_error);
         let stored = self.gateway.store.write(move |c| {
@@ -133,12 +143,23 @@ impl Ending {
                 at: now,
             };
             runs::note(c, run, &notes, Some(ending))?;
+            if is_event && let Some(ended) = runs::get_any_environment(c, run)? {
+                let declared = provider.and_then(|provider| provider.syncs.get(&sync.name));
+                let model = declared.map(|declared| &*declared.model);
+                gateway::events::run_ended(c, &sync, &ended, model, error.as_ref(), now)?;
+            }
             runs::forget_unchanged(c, lease.id, KEEP_RUNS)
         });
         match stored.await {
             // The worker that has the sync now ends the run.
             Err(StoreError::LeaseLost) => Ok(()),
-            other => Ok(other?),
+            other => {
+                other?;
+                if is_event {
+                    self.gateway.event_written.notify_one();
+                }
+                Ok(())
+            }
         }
     }
 }

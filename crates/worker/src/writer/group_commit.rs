@@ -136,6 +136,7 @@ impl Writer {
             }
         };
         *done = after;
+        state.changed |= counts.iter().any(|counts| counts.written.is_some());
         state.queue.slow = began.elapsed() > SLOW;
         if let Some(checkpoint) = writes.iter().rev().find_map(|write| write.checkpoint.clone()) {
             state.checkpoint = checkpoint;

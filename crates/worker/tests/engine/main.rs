@@ -46,3 +46,7 @@ mod sendgrid;
 mod truth;
 #[cfg(test)]
 mod unusual_responses;
+#[cfg(test)]
+mod webhook_order;
+#[cfg(test)]
+mod webhooks;

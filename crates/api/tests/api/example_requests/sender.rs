@@ -188,6 +188,27 @@ impl Sender {
         made.json()["data"]["token"].as_str().unwrap().to_owned()
     }
 
+    /// Returns the id of an endpoint that nothing listens at.
+    async fn endpoint(&self) -> String {
+        let body = json!({ "url": "http://127.0.0.1:9/hook", "events": ["connection.updated"] });
+        let made = self
+            .app
+            .admin()
+            .post("/webhook-endpoints", &body)
+            .await
+            .expect(201);
+        made.json()["data"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Returns the id of a delivery to such an endpoint.
+    async fn delivery(&self) -> String {
+        let endpoint = self.endpoint().await;
+        self.prepare("").await;
+        let path = format!("/webhook-deliveries?endpoint_id={endpoint}");
+        let listed = self.app.admin().get(&path).await.expect(200).json();
+        listed["deliveries"][0]["id"].as_str().unwrap().to_owned()
+    }
+
     /// Returns a value that only the server knows, by operation and name.
     async fn known(&self, id: &str, name: &str) -> Option<String> {
         let admin = self.app.admin();
@@ -196,6 +217,8 @@ impl Sender {
             (_, "connect_session_token") => self.token().await,
             (_, "connection_id") => "my-acme".to_owned(),
             ("get_run", "id") => text(&admin.get("/sync/runs").await.json()["runs"][0]["id"]),
+            ("get_webhook_delivery" | "replay_webhook_delivery", "id") => self.delivery().await,
+            (id, "id") if id.contains("webhook") => self.endpoint().await,
             ("get_action_result", "id") => {
                 let body = json!({ "action_name": "send-message", "input": { "to": "a", "from": "b", "body": "c" } });
                 let stored = admin.request(Method::POST, "/action/trigger");

@@ -55,6 +55,7 @@ pub(super) fn call(operation: &str, app: &TestApp, cursor: &str) -> Call {
     connections(operation, app)
         .or_else(|| syncs(operation, cursor))
         .or_else(|| administration(operation, app))
+        .or_else(|| webhooks(operation))
         .or_else(|| actions(operation, app))
         .unwrap_or_else(|| panic!("the walk does not know how to call {operation}: say so in `call`"))
 }
@@ -155,6 +156,27 @@ fn administration(operation: &str, app: &TestApp) -> Option<Call> {
     })
 }
 
+fn webhooks(operation: &str) -> Option<Call> {
+    let url = json!({ "url": "https://app.example.com/hook" });
+    Some(match operation {
+        "list_webhook_endpoints" => of("", Theirs::Empty("data")),
+        "create_webhook_endpoint" => with("", url, Theirs::Own),
+        "get_webhook_endpoint"
+        | "delete_webhook_endpoint"
+        | "get_webhook_delivery"
+        | "replay_webhook_delivery" => of("", not_found()),
+        "update_webhook_endpoint" => with("", json!({ "description": "walked" }), not_found()),
+        "rotate_webhook_secret" => with("", json!({}), not_found()),
+        "send_webhook_example" => with("", json!({ "type": "sync.failed" }), not_found()),
+        "replay_webhook_endpoint" => with("", json!({ "status": "failed" }), not_found()),
+        "list_webhook_deliveries" => of("", Theirs::Empty("deliveries")),
+        "list_events" => of("", Theirs::Empty("events")),
+        "get_environment_webhooks" | "rotate_webhook_signing_key" => of("", Theirs::Own),
+        "set_environment_webhooks" => with("", json!({ "primary_url": null }), Theirs::Own),
+        _ => return None,
+    })
+}
+
 fn actions(operation: &str, app: &TestApp) -> Option<Call> {
     Some(match operation {
         "trigger_action" => with("", json!({ "action_name": "get-balance" }), unknown(400)),
@@ -205,6 +227,8 @@ pub(super) struct Things {
     scheduled: String,
     call: String,
     action: String,
+    endpoint: String,
+    delivery: String,
 }
 
 impl Things {
@@ -219,12 +243,22 @@ impl Things {
             made["sid"].as_str().unwrap().to_owned()
         };
         sid("start-verification", &verification).await;
+        // Nothing listens there: the delivery stays pending.
+        let endpoint = json!({ "url": "http://127.0.0.1:9/hook", "events": ["action.*"] });
+        let endpoint = app
+            .admin()
+            .post("/webhook-endpoints", &endpoint)
+            .await
+            .expect(201);
         let stored = trigger_with(app.admin(), "get-balance", &json!({}), &[("X-Async", "true")]).await;
         let sent = sid("send-message", &message(app, "walked")).await;
         let scheduled = sid("send-message", &later).await;
         app.advance(std::time::Duration::from_mins(5));
         app.run_due().await;
+        let deliveries = app.admin().get("/webhook-deliveries").await.expect(200).json();
         Self {
+            endpoint: endpoint.json()["data"]["id"].as_str().unwrap().to_owned(),
+            delivery: deliveries["deliveries"][0]["id"].as_str().unwrap().to_owned(),
             sent,
             scheduled,
             // Created last, so that it is still active when it is ended.
@@ -243,10 +277,11 @@ impl Things {
             .replace("{messageSid}", message)
             .replace("{callSid}", &self.call);
         let path = path.replace("{phoneNumber}", TO);
-        if operation == "get_action_result" {
-            path.replace("{id}", &self.action)
-        } else {
-            path
+        match operation {
+            "get_action_result" => path.replace("{id}", &self.action),
+            "get_webhook_delivery" | "replay_webhook_delivery" => path.replace("{id}", &self.delivery),
+            _ if path.starts_with("/webhook-endpoints/") => path.replace("{id}", &self.endpoint),
+            _ => path,
         }
     }
 }
@@ -254,7 +289,7 @@ impl Things {
 /// Deletions come last, the smaller before the larger.
 pub(super) fn rank(operation: &str) -> u8 {
     match operation {
-        "delete_variant" | "twilio_delete_message" => 1,
+        "delete_variant" | "twilio_delete_message" | "delete_webhook_endpoint" => 1,
         "delete_connection" | "delete_connection_deprecated" => 2,
         "delete_integration" => 3,
         _ => 0,

@@ -1,0 +1,442 @@
+//! Deliveries of events to webhook endpoints, and their attempts. The holder of an endpoint's lease makes and ends them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use diesel::prelude::*;
+use domain::{
+    Delivery, DeliveryAttempt, DeliveryId, DeliveryStatus, Endpoint, EnvironmentId, Event, RowId, Timestamp,
+};
+
+use crate::column::row;
+use crate::dialect::{Bind, Statement, any, integer_list};
+use crate::lease;
+use crate::schema::{
+    events, webhook_attempts, webhook_deliveries as deliveries, webhook_endpoints as endpoints,
+};
+use crate::{DbConn, StoreError};
+
+row!(Delivery: deliveries {
+    number, id, status, attempts, due_at, created_at, finished_at
+}, endpoint = endpoints::id, event = events::id, event_type = events::event_type,
+    connection_name = events::connection_name, integration = events::integration);
+row!(DeliveryAttempt: webhook_attempts { attempt, at, duration_ms, status, error, response });
+
+/// A delivery whose next attempt is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DueDelivery {
+    /// The delivery.
+    pub number: RowId<Delivery>,
+    /// Its event.
+    pub event: Event,
+    /// How many attempts were made.
+    pub attempts: i64,
+    /// How many of them since the delivery was made or replayed.
+    pub tries: i64,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub struct AttemptEnd {
+    /// The delivery.
+    pub delivery: RowId<Delivery>,
+    /// The attempt.
+    pub attempt: DeliveryAttempt,
+    /// What follows.
+    pub then: ThenDelivery,
+}
+
+/// What follows an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThenDelivery {
+    /// The delivery has ended.
+    Ended(DeliveryStatus),
+    /// Another attempt is due then.
+    Again(Timestamp),
+}
+
+/// Makes deliveries of events for a leased endpoint. With an event that has one already: if `again`, the delivery begins anew.
+///
+/// In an ordered endpoint, a delivery is held back while an earlier one of its connection is pending.
+pub fn make(
+    c: &mut DbConn,
+    endpoint: &Endpoint,
+    wanted: &[&Event],
+    again: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let busy = if endpoint.settings.ordered {
+        pending_connections(c, endpoint.number, wanted)?
+    } else {
+        HashSet::new()
+    };
+    let mut held_back = busy;
+    let conflict = if again {
+        " ON CONFLICT (event, endpoint) DO UPDATE SET status = 'pending', tries = 0, due_at = excluded.due_at, \
+         due_within = excluded.due_within, finished_at = NULL"
+    } else {
+        " ON CONFLICT DO NOTHING"
+    };
+    let insert = "INSERT INTO webhook_deliveries (id, endpoint, event, connection_id, status, due_at, due_within, created_at) VALUES ";
+    let mut rows = Vec::with_capacity(wanted.len());
+    for event in wanted {
+        let connection = event.connection.as_ref().map(|connection| connection.id.raw());
+        // Of two events of one connection, the second waits for the first.
+        let waits = endpoint.settings.ordered && !held_back.insert(connection);
+        let due = endpoint.wait_before(0).unwrap_or_default();
+        let (due_at, due_within) = lease::due((!waits).then(|| now.plus(due)), now);
+        rows.push(vec![
+            Bind::text(DeliveryId::new(now).to_string()),
+            Bind::integer(endpoint.number.raw()),
+            Bind::integer(event.number.raw()),
+            Bind::Integer(connection),
+            Bind::text(DeliveryStatus::Pending.as_str()),
+            Bind::Integer(due_at),
+            Bind::integer(due_within),
+            Bind::integer(now.as_micros()),
+        ]);
+    }
+    insert_rows(c, insert, conflict, rows)
+}
+
+/// The connections of these events with a pending delivery.
+fn pending_connections(
+    c: &mut DbConn,
+    endpoint: RowId<Endpoint>,
+    wanted: &[&Event],
+) -> Result<HashSet<Option<i64>>, StoreError> {
+    let connections: Vec<i64> = wanted
+        .iter()
+        .filter_map(|event| event.connection.as_ref())
+        .map(|connection| connection.id.raw())
+        .collect();
+    let sql = format!(
+        "SELECT DISTINCT connection_id FROM webhook_deliveries WHERE endpoint = ? AND status = 'pending' \
+         AND (connection_id {} OR connection_id IS NULL)",
+        any(c.dialect())
+    );
+    let binds = vec![
+        Bind::integer(endpoint.raw()),
+        integer_list(c.dialect(), &connections)?,
+    ];
+    let found = Statement::new(sql, binds).load(c, |row| row.integer(0))?;
+    Ok(found.into_iter().collect())
+}
+
+/// The numbers of rows of one INSERT: few, so that few statements stay prepared.
+const BATCHES: [usize; 3] = [64, 8, 1];
+
+/// Inserts rows, several with each statement. All have the same number of values.
+fn insert_rows(c: &mut DbConn, insert: &str, end: &str, rows: Vec<Vec<Bind<'_>>>) -> Result<(), StoreError> {
+    let mut rows = rows.into_iter().peekable();
+    while let Some(first) = rows.peek() {
+        let one = format!("({})", vec!["?"; first.len()].join(", "));
+        let size = BATCHES.into_iter().find(|size| *size <= rows.len()).unwrap_or(1);
+        let sql = format!("{insert}{}{end}", vec![one.as_str(); size].join(", "));
+        let binds = rows.by_ref().take(size).flatten().collect();
+        Statement::new(sql, binds).execute(c)?;
+    }
+    Ok(())
+}
+
+/// Returns deliveries of a leased endpoint whose next attempt is due, longest due first, except those in `in_flight`.
+pub fn due(
+    c: &mut DbConn,
+    endpoint: RowId<Endpoint>,
+    in_flight: &BTreeSet<RowId<Delivery>>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Vec<DueDelivery>, StoreError> {
+    // Those in flight are due too, and among the first.
+    let most = i64::try_from(limit.saturating_add(in_flight.len())).unwrap_or(i64::MAX);
+    let found: Vec<(i64, i64, i64, i64)> = deliveries::table
+        .filter(deliveries::endpoint.eq(endpoint.raw()))
+        .filter(deliveries::due_at.le(now.as_micros()))
+        .order((deliveries::due_at, deliveries::number))
+        .limit(most)
+        .select((
+            deliveries::number,
+            deliveries::event,
+            deliveries::attempts,
+            deliveries::tries,
+        ))
+        .load(c)?;
+    let found: Vec<_> = found
+        .into_iter()
+        .filter(|(number, ..)| !in_flight.contains(&RowId::from_raw(*number)))
+        .take(limit)
+        .collect();
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let numbers: Vec<i64> = found.iter().map(|(_, event, ..)| *event).collect();
+    let events = crate::events::by_numbers(c, &numbers)?;
+    let mut events: HashMap<i64, Event> = events
+        .into_iter()
+        .map(|event| (event.number.raw(), event))
+        .collect();
+    let due = found.into_iter().filter_map(|(number, event, attempts, tries)| {
+        Some(DueDelivery {
+            number: RowId::from_raw(number),
+            event: events.remove(&event)?,
+            attempts,
+            tries,
+        })
+    });
+    Ok(due.collect())
+}
+
+/// Returns when the next attempt of a delivery of the endpoint is due.
+pub fn next_due(c: &mut DbConn, endpoint: RowId<Endpoint>) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT min(due_at) FROM webhook_deliveries WHERE endpoint = ? AND due_at IS NOT NULL";
+    let next = Statement::new(sql, vec![Bind::integer(endpoint.raw())]).first(c, |row| row.integer(0))?;
+    Ok(next.flatten().map(Timestamp::from_micros))
+}
+
+/// Stores the ends of attempts of a leased endpoint. A delivery that has ended meanwhile, because its connection was deleted, stays as it
+/// is.
+pub fn store_ends(
+    c: &mut DbConn,
+    endpoint: &Endpoint,
+    ends: &[AttemptEnd],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let insert =
+        "INSERT INTO webhook_attempts (delivery, attempt, at, duration_ms, status, error, response) VALUES ";
+    let rows = ends.iter().map(|end| {
+        vec![
+            Bind::integer(end.delivery.raw()),
+            Bind::integer(end.attempt.attempt),
+            Bind::integer(end.attempt.at.as_micros()),
+            Bind::integer(end.attempt.duration_ms),
+            Bind::Integer(end.attempt.status),
+            Bind::Text(end.attempt.error.as_deref().map(Into::into)),
+            Bind::Text(end.attempt.response.as_deref().map(Into::into)),
+        ]
+    });
+    insert_rows(c, insert, " ON CONFLICT DO NOTHING", rows.collect())?;
+    let tried = "attempts = attempts + 1, tries = tries + 1";
+    let mut ended = Vec::new();
+    for status in [
+        DeliveryStatus::Delivered,
+        DeliveryStatus::Failed,
+        DeliveryStatus::Aborted,
+    ] {
+        let numbers: Vec<i64> = ends
+            .iter()
+            .filter(|end| end.then == ThenDelivery::Ended(status))
+            .map(|end| end.delivery.raw())
+            .collect();
+        if numbers.is_empty() {
+            continue;
+        }
+        let sql = format!(
+            "UPDATE webhook_deliveries SET status = ?, {tried}, due_at = NULL, finished_at = ? \
+             WHERE status = 'pending' AND number {}",
+            any(c.dialect())
+        );
+        let binds = vec![
+            Bind::text(status.as_str()),
+            Bind::integer(now.as_micros()),
+            integer_list(c.dialect(), &numbers)?,
+        ];
+        Statement::new(sql, binds).execute(c)?;
+        ended.extend(numbers);
+    }
+    for end in ends {
+        let ThenDelivery::Again(due_at) = end.then else {
+            continue;
+        };
+        let (due_at, due_within) = lease::due(Some(due_at), now);
+        let sql = format!(
+            "UPDATE webhook_deliveries SET {tried}, due_at = ?, due_within = ? WHERE status = 'pending' AND number = ?"
+        );
+        let binds = vec![
+            Bind::Integer(due_at),
+            Bind::integer(due_within),
+            Bind::integer(end.delivery.raw()),
+        ];
+        Statement::new(sql, binds).execute(c)?;
+    }
+    if endpoint.settings.ordered && !ended.is_empty() {
+        let sql = format!(
+            "SELECT DISTINCT connection_id FROM webhook_deliveries WHERE number {}",
+            any(c.dialect())
+        );
+        let list = integer_list(c.dialect(), &ended)?;
+        let theirs = Statement::new(sql, vec![list]).load(c, |row| row.integer(0))?;
+        release_next(c, endpoint, Some(&theirs), now)?;
+    }
+    Ok(())
+}
+
+/// Makes due, in an ordered endpoint, the first pending delivery of each of these connections, or of all, of which none is due.
+fn release_next(
+    c: &mut DbConn,
+    endpoint: &Endpoint,
+    connections: Option<&[Option<i64>]>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut binds = vec![
+        Bind::integer(now.as_micros()),
+        Bind::integer(endpoint.number.raw()),
+    ];
+    let mut theirs = String::new();
+    if let Some(connections) = connections {
+        let known: Vec<i64> = connections.iter().copied().flatten().collect();
+        let none = if connections.contains(&None) {
+            " OR connection_id IS NULL"
+        } else {
+            ""
+        };
+        theirs = format!(" AND (connection_id {}{none})", any(c.dialect()));
+        binds.push(integer_list(c.dialect(), &known)?);
+    }
+    let sql = format!(
+        "UPDATE webhook_deliveries SET due_at = ?, due_within = 0 WHERE number IN \
+         (SELECT min(number) FROM webhook_deliveries WHERE endpoint = ? AND status = 'pending'{theirs} \
+         GROUP BY connection_id HAVING count(due_at) = 0)"
+    );
+    Statement::new(sql, binds).execute(c).map(drop)
+}
+
+/// Makes due what a wrong clock set too far in the future, of these endpoints.
+pub(crate) fn release_misdated(c: &mut DbConn, endpoints: &[i64], now: Timestamp) -> Result<(), StoreError> {
+    let limit = now.plus(Timestamp::CLOCK_SKEW).as_micros();
+    let sql = format!(
+        "UPDATE webhook_deliveries SET due_at = ?, due_within = 0 WHERE due_at > ? AND due_at - due_within > ? AND endpoint {}",
+        any(c.dialect())
+    );
+    let binds = vec![
+        Bind::integer(now.as_micros()),
+        Bind::integer(limit),
+        Bind::integer(limit),
+        integer_list(c.dialect(), endpoints)?,
+    ];
+    Statement::new(sql, binds).execute(c).map(drop)
+}
+
+/// Begins a delivery anew, whatever its state. Returns false if its event was erased.
+pub fn replay(c: &mut DbConn, delivery: RowId<Delivery>, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "UPDATE webhook_deliveries SET status = 'pending', tries = 0, due_at = ?, due_within = 0, finished_at = NULL \
+               WHERE number = ? AND event IN (SELECT number FROM events WHERE data IS NOT NULL)";
+    let binds = vec![Bind::integer(now.as_micros()), Bind::integer(delivery.raw())];
+    Ok(Statement::new(sql, binds).execute(c)? == 1)
+}
+
+/// Begins up to `limit` failed deliveries of the endpoint anew, oldest first, of events since a time. Returns how many; repeat until that is
+/// less than `limit`.
+pub fn replay_failed(
+    c: &mut DbConn,
+    endpoint: &Endpoint,
+    since: Option<Timestamp>,
+    limit: i64,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    // Held back at first if the endpoint is ordered.
+    let due = (!endpoint.settings.ordered).then(|| now.as_micros());
+    let sql = "UPDATE webhook_deliveries SET status = 'pending', tries = 0, due_at = ?, due_within = 0, finished_at = NULL WHERE number IN \
+               (SELECT d.number FROM webhook_deliveries AS d JOIN events AS e ON e.number = d.event \
+               WHERE d.endpoint = ? AND d.status = 'failed' AND e.data IS NOT NULL AND e.created_at >= ? ORDER BY d.number LIMIT ?)";
+    let binds = vec![
+        Bind::Integer(due),
+        Bind::integer(endpoint.number.raw()),
+        Bind::integer(since.map_or(i64::MIN, Timestamp::as_micros)),
+        Bind::integer(limit),
+    ];
+    let replayed = Statement::new(sql, binds).execute(c)?;
+    if endpoint.settings.ordered {
+        release_next(c, endpoint, None, now)?;
+    }
+    Ok(i64::try_from(replayed).unwrap_or(i64::MAX))
+}
+
+/// Which deliveries to list. `None` selects all.
+#[derive(Debug, Clone)]
+pub struct DeliveryFilter {
+    /// Deliveries to this endpoint.
+    pub endpoint: Option<domain::EndpointId>,
+    /// Deliveries in this state.
+    pub status: Option<DeliveryStatus>,
+    /// Deliveries of events of connections with this name.
+    pub connection_name: Option<String>,
+    /// Deliveries of this event.
+    pub event: Option<domain::EventId>,
+    /// Deliveries made since this time.
+    pub since: Option<Timestamp>,
+    /// Deliveries made before this time.
+    pub until: Option<Timestamp>,
+    /// Deliveries made before this one.
+    pub before: Option<RowId<Delivery>>,
+    /// At most this many.
+    pub limit: i64,
+}
+
+/// Returns the environment's deliveries that match the filter, newest first.
+pub fn list(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    filter: &DeliveryFilter,
+) -> Result<Vec<Delivery>, StoreError> {
+    let mut query = deliveries::table
+        .inner_join(endpoints::table)
+        .inner_join(events::table)
+        .filter(endpoints::environment_id.eq(environment.raw()))
+        .into_boxed();
+    if let Some(endpoint) = filter.endpoint {
+        query = query.filter(endpoints::id.eq(endpoint.to_string()));
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(deliveries::status.eq(status.as_str()));
+    }
+    if let Some(name) = &filter.connection_name {
+        query = query.filter(events::connection_name.eq(name));
+    }
+    if let Some(event) = filter.event {
+        query = query.filter(events::id.eq(event.to_string()));
+    }
+    if let Some(since) = filter.since {
+        query = query.filter(deliveries::created_at.ge(since.as_micros()));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(deliveries::created_at.lt(until.as_micros()));
+    }
+    if let Some(before) = filter.before {
+        query = query.filter(deliveries::number.lt(before.raw()));
+    }
+    Ok(query
+        .order(deliveries::number.desc())
+        .limit(filter.limit)
+        .select(Delivery::as_select())
+        .load(c)?)
+}
+
+/// Returns the environment's delivery with that id, and its attempts, oldest first.
+pub fn find(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    id: DeliveryId,
+) -> Result<(Delivery, Vec<DeliveryAttempt>), StoreError> {
+    let delivery: Delivery = deliveries::table
+        .inner_join(endpoints::table)
+        .inner_join(events::table)
+        .filter(endpoints::environment_id.eq(environment.raw()))
+        .filter(deliveries::id.eq(id.to_string()))
+        .select(Delivery::as_select())
+        .get_result(c)
+        .map_err(StoreError::about("delivery"))?;
+    let attempts = webhook_attempts::table
+        .filter(webhook_attempts::delivery.eq(delivery.number.raw()))
+        .order(webhook_attempts::attempt)
+        .select(DeliveryAttempt::as_select())
+        .load(c)?;
+    Ok((delivery, attempts))
+}
+
+/// Returns how many deliveries of the endpoint wait, by status.
+pub fn count_pending(c: &mut DbConn, endpoint: RowId<Endpoint>) -> Result<i64, StoreError> {
+    Ok(deliveries::table
+        .filter(deliveries::endpoint.eq(endpoint.raw()))
+        .filter(deliveries::status.eq(DeliveryStatus::Pending.as_str()))
+        .count()
+        .get_result(c)?)
+}

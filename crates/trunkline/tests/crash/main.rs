@@ -8,3 +8,5 @@ mod kills;
 mod outage;
 #[cfg(test)]
 mod processes;
+#[cfg(test)]
+mod webhooks;

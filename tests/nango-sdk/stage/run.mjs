@@ -86,6 +86,7 @@ function gateway(folder, { key, simUrl, providerUrl, databaseUrl }) {
         TRUNKLINE_INTEGRATIONS_DIR: files,
         TRUNKLINE_CONNECT_URL: 'https://connect.example.com',
         TRUNKLINE_UPSTREAM__ALLOW_PRIVATE_ADDRESSES: 'true',
+        TRUNKLINE_WEBHOOKS__ALLOW_PRIVATE_ADDRESSES: 'true',
         TRUNKLINE_PROVIDERS__TWILIO__BASE_URL: simUrl,
         // Another name of the same server is another origin.
         TRUNKLINE_PROVIDERS__ACME__ALLOWED_ORIGINS: providerUrl.replace('127.0.0.1', 'localhost'),

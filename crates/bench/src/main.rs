@@ -24,6 +24,7 @@ mod setup;
 mod sim;
 mod sync;
 mod throughput;
+mod webhooks;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -52,6 +53,8 @@ enum Command {
     Proxy(proxy::Options),
     /// Run many connections with a sync every minute, on two workers and two servers of the real program and one PostgreSQL
     Schedule(schedule::Options),
+    /// Deliver webhooks to a local receiver: deliveries a second, and the time from an event to its first attempt
+    Webhooks(webhooks::Options),
     /// A child process of the benchmark
     #[command(hide = true)]
     Child { kind: Kind },
@@ -71,6 +74,9 @@ fn main() -> anyhow::Result<ExitCode> {
         match cli.command {
             Some(Command::Child { kind }) => run_child(kind).await.map(|()| ExitCode::SUCCESS),
             Some(Command::Proxy(options)) => run(&cli.options, proxy::measure(&options)).await,
+            Some(Command::Webhooks(options)) => {
+                Box::pin(run(&cli.options, webhooks::measure(&options))).await
+            }
             Some(Command::Schedule(options)) => {
                 Box::pin(run(&cli.options, schedule::measure(&options))).await
             }

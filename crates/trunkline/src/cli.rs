@@ -6,6 +6,7 @@ mod examples;
 mod help;
 mod local;
 mod sync;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,10 @@ pub(crate) use self::client::{Connect, Connections, ConnectionsCommand, Health, 
 pub(crate) use self::local::Demo;
 pub(crate) use self::local::{ApiKeys, Environments, Key, Providers, ShowConfig};
 pub(crate) use self::sync::{Selection, Sync, SyncCommand};
+pub(crate) use self::webhooks::{
+    EndpointOptions, Events, Listen as ListenOptions, OneDelivery, OneEndpoint, Webhooks, WebhooksCommand,
+    duration,
+};
 use crate::config::Listen;
 
 /// A connector gateway: stores your users' API keys, and keeps tables up to date with the providers' records.
@@ -91,6 +96,10 @@ pub(crate) enum OverApi {
     Records(Records),
     /// Run an action of a provider, or list its actions
     Action(Action),
+    /// Send events to your app, or forward them to this machine
+    Webhooks(Webhooks),
+    /// List or follow events: what webhooks report
+    Events(Events),
 }
 
 #[derive(Debug, Args)]
@@ -164,6 +173,17 @@ impl Command {
             Self::Serve(_) | Self::Worker(_) => true,
             #[cfg(feature = "demo")]
             Self::Demo(_) => true,
+            Self::OverApi(command) => command.handles_signals(),
+            _ => false,
+        }
+    }
+}
+
+impl OverApi {
+    fn handles_signals(&self) -> bool {
+        match self {
+            Self::Webhooks(webhooks) => matches!(webhooks.command, Some(WebhooksCommand::Listen(_))),
+            Self::Events(events) => events.follow,
             _ => false,
         }
     }
@@ -218,7 +238,14 @@ mod tests {
     #[test]
     fn help_and_examples_fit_80_columns() {
         let help = command().term_width(80).render_help().to_string();
-        for text in [examples::PROGRAM, examples::CONNECT, examples::RECORDS, &help] {
+        for text in [
+            examples::PROGRAM,
+            examples::CONNECT,
+            examples::RECORDS,
+            examples::WEBHOOKS,
+            examples::LISTEN,
+            &help,
+        ] {
             let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
             assert!(wide.is_empty(), "{wide:#?}");
         }

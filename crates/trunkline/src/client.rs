@@ -2,6 +2,7 @@
 
 mod catalog;
 mod error;
+mod feed;
 pub(crate) mod resolve;
 pub(crate) mod response;
 mod run;
@@ -9,7 +10,7 @@ mod run;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value as Json;
 use url::Url;
@@ -19,6 +20,7 @@ use crate::usage::UsageError;
 
 pub(crate) use catalog::{ConnectForm, ConnectForms, FormField, Function, ModelTable};
 pub(crate) use error::ClientError;
+pub(crate) use feed::{Event, Feed, Types};
 pub(crate) use run::Run;
 
 /// How long opening a connection to the gateway may take.
@@ -81,7 +83,7 @@ impl Client {
         self.json(self.request(Method::GET, path, query)).await
     }
 
-    /// Sends a DELETE request and returns the JSON of the response.
+    /// Sends a DELETE request and returns the JSON of the response; null if it has no content.
     pub(crate) async fn delete(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Json, ClientError> {
         self.json(self.request(Method::DELETE, path, query)).await
     }
@@ -93,14 +95,22 @@ impl Client {
         body: &Json,
         headers: &[(&str, &str)],
     ) -> Result<Json, ClientError> {
-        let request = self
-            .request(Method::POST, path, &[])
-            .header(CONTENT_TYPE, "application/json")
-            .body(body.to_string());
-        let request = headers
-            .iter()
-            .fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = headers.iter().fold(
+            self.with_body(Method::POST, path, body),
+            |request, (name, value)| request.header(*name, *value),
+        );
         self.json(request).await
+    }
+
+    /// Sends JSON in a PATCH request, and returns the JSON of the response.
+    pub(crate) async fn patch(&self, path: &[&str], body: &Json) -> Result<Json, ClientError> {
+        self.json(self.with_body(Method::PATCH, path, body)).await
+    }
+
+    fn with_body(&self, method: Method, path: &[&str], body: &Json) -> RequestBuilder {
+        self.request(method, path, &[])
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.to_string())
     }
 
     /// Sends a GET request for a stream in another format.
@@ -148,9 +158,11 @@ impl Client {
     }
 
     async fn json(&self, request: RequestBuilder) -> Result<Json, ClientError> {
-        let body = self
-            .send(request)
-            .await?
+        let response = self.send(request).await?;
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(Json::Null);
+        }
+        let body = response
             .bytes()
             .await
             .map_err(|source| self.unreachable(source))?;

@@ -7,6 +7,7 @@ mod confirm;
 mod connect;
 mod connections;
 mod environments;
+mod events;
 mod health;
 mod key;
 mod migrate;
@@ -15,6 +16,7 @@ mod records;
 mod serve;
 mod sync;
 mod version;
+mod webhooks;
 
 use clap::ArgMatches;
 
@@ -64,6 +66,8 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
                 OverApi::Sync(options) => sync::run(&client, options).await,
                 OverApi::Records(options) => records::run(&client, &options).await,
                 OverApi::Action(options) => action::run(&client, &options).await,
+                OverApi::Webhooks(options) => webhooks::run(&client, options).await,
+                OverApi::Events(options) => events::run(&client, &options).await,
             };
             let Err(error) = outcome else { return outcome };
             let [integration, connection] =

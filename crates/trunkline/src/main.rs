@@ -7,6 +7,7 @@ mod commands;
 mod config;
 #[cfg(feature = "demo")]
 mod demo;
+mod event_line;
 mod exit;
 mod interrupt;
 mod lifecycle;

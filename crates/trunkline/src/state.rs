@@ -1,4 +1,4 @@
-//! The words for the state of a connection, a sync, a run or an API key, the same in every command.
+//! The words for the state of a connection, a sync, a run, an API key or a webhook endpoint, the same in every command.
 
 /// All is well. A run succeeded.
 pub(crate) const OK: &str = "ok";
@@ -8,6 +8,11 @@ pub(crate) const FAILED: &str = "failed";
 pub(crate) const LIMITED: &str = "limited";
 /// An API key can no longer be used.
 pub(crate) const REVOKED: &str = "revoked";
+
+/// A webhook endpoint gets no events.
+pub(crate) const DISABLED: &str = "disabled";
+/// The last attempts to send events to a webhook endpoint failed.
+pub(crate) const FAILING: &str = "failing";
 
 /// Returns the word for the state of a sync. The API uses Nango's words.
 pub(crate) fn of_sync(state: &str) -> String {

@@ -140,17 +140,22 @@ impl Table {
         Ok(())
     }
 
-    /// Returns tab-separated values, with the names of the columns first. Tabs, line breaks and backslashes in values are escaped.
+    /// Returns tab-separated values, with the names of the columns first.
     pub(crate) fn values(&self) -> String {
         let names = self.columns.iter().map(|column| column.name.clone());
         let mut text = names.collect::<Vec<_>>().join("\t") + "\n";
         for row in &self.rows {
-            let cells: Vec<String> = row.iter().map(|cell| escaped(cell)).collect();
-            text.push_str(&cells.join("\t"));
+            text.push_str(&tab_separated(row));
             text.push('\n');
         }
         text
     }
+}
+
+/// Returns a row of tab-separated values, with tabs, line breaks and backslashes escaped.
+pub(crate) fn tab_separated(row: &[String]) -> String {
+    let cells: Vec<String> = row.iter().map(|cell| escaped(cell)).collect();
+    cells.join("\t")
 }
 
 fn escaped(value: &str) -> String {

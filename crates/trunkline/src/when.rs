@@ -24,6 +24,17 @@ pub(crate) fn absolute(text: &str) -> String {
     }
 }
 
+/// Writes the time of day, `10:00:00Z`. Any other text stays unchanged.
+pub(crate) fn time_of_day(text: &str) -> String {
+    match parse(text) {
+        Some(time) => {
+            let time = time.to_string();
+            format!("{}Z", time.chars().skip(11).take(8).collect::<String>())
+        }
+        None => text.to_owned(),
+    }
+}
+
 /// Writes the distance of a time from `now`, such as `3 min ago` or `in 2 h`; after some months, the date.
 pub(crate) fn relative(text: &str, now: Timestamp) -> String {
     let Some(time) = parse(text) else {
@@ -73,6 +84,8 @@ mod tests {
         }
         assert_eq!(absolute("2026-11-21T10:00:00.5Z"), "2026-11-21 10:00:00Z");
         assert_eq!(absolute("To be or not"), "To be or not");
+        assert_eq!(time_of_day("2026-11-21T10:00:00.5Z"), "10:00:00Z");
+        assert_eq!(time_of_day("To be or not"), "To be or not");
         assert_eq!(
             both("2026-11-29T11:00:00Z", now),
             "2026-11-29 11:00:00Z (1 h ago)"

@@ -39,3 +39,18 @@ Examples:
   trunkline records twilio messages --connection-id acme --filter status=failed
   trunkline records twilio messages --connection-id acme --columns sid,body
   trunkline records twilio messages --connection-id acme --csv > messages.csv";
+
+/// The examples of `webhooks`.
+pub(super) const WEBHOOKS: &str = "\
+Examples:
+  trunkline webhooks create https://app.acme.example/hooks --events 'sync.*'
+  trunkline webhooks example we_… sync.succeeded
+  trunkline webhooks deliveries --status failed
+  trunkline webhooks replay we_… --failed --since 2h
+  trunkline webhooks listen --forward-to http://localhost:4000/hook";
+
+/// The examples of `webhooks listen`.
+pub(super) const LISTEN: &str = "\
+Examples:
+  trunkline webhooks listen --forward-to http://localhost:4000/hook
+  trunkline webhooks listen --forward-to localhost:4000 --events sync.failed";

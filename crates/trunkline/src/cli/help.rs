@@ -19,7 +19,15 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
     (
         "Use it (over its API, with TRUNKLINE_SECRET_KEY)",
-        &["connect", "connections", "sync", "records", "action"],
+        &[
+            "connect",
+            "connections",
+            "sync",
+            "records",
+            "action",
+            "webhooks",
+            "events",
+        ],
     ),
     ("Learn about it", &["help", "version", "completion"]),
 ];

@@ -58,6 +58,15 @@ impl ClientError {
         }
     }
 
+    /// Whether the same request may succeed later: there was no response, or the gateway was overloaded or failed.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused(refusal) => matches!(refusal.status, 408 | 429 | 500..),
+            Self::Unexpected(_) => false,
+        }
+    }
+
     /// Returns the fields that the gateway refused, each with a message.
     pub(crate) fn fields(&self) -> Vec<(&str, &str)> {
         let Self::Refused(refusal) = self else {

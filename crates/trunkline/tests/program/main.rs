@@ -13,6 +13,8 @@ mod errors;
 #[cfg(test)]
 mod ids;
 #[cfg(test)]
+mod listen;
+#[cfg(test)]
 mod missing_database;
 #[cfg(test)]
 mod outage;
@@ -26,3 +28,5 @@ mod terminal;
 mod upgrades;
 #[cfg(test)]
 mod usage;
+#[cfg(test)]
+mod webhooks;

@@ -1,6 +1,6 @@
 //! Runs the program in a folder of its own, with only the environment variables that a test sets.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -76,47 +76,56 @@ impl Sandbox {
 
     /// Starts a command that keeps running, and waits until its log says `ready`.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        self.start_until(arguments, "\"message\":\"ready\"")
+    }
+
+    /// Starts a command that keeps running, and waits until it writes a line with `text` to standard error.
+    pub(crate) fn start_until(&self, arguments: &[&str], text: &str) -> Running {
         let mut child = self.command(arguments).spawn().unwrap();
-        let (send, lines) = mpsc::channel();
-        let errors = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            errors
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| send.send(line))
-        });
         let mut running = Running {
+            lines: lines(child.stderr.take().unwrap()),
+            output: lines(child.stdout.take().unwrap()),
             child,
-            lines,
             seen: Vec::new(),
+            written: Vec::new(),
         };
-        running.wait_for("\"message\":\"ready\"");
+        running.wait_for(text);
         running
     }
+}
+
+/// Reads lines in the background.
+fn lines(from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (send, lines) = mpsc::channel();
+    let from = BufReader::new(from);
+    std::thread::spawn(move || {
+        from.lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| send.send(line))
+    });
+    lines
 }
 
 /// A command that is running; killed when dropped.
 pub(crate) struct Running {
     child: Child,
     lines: mpsc::Receiver<String>,
+    output: mpsc::Receiver<String>,
     /// The lines that it wrote to standard error so far.
     pub(crate) seen: Vec<String>,
+    /// The lines that it wrote to standard output, as far as they were waited for.
+    written: Vec<String>,
 }
 
 impl Running {
-    /// Waits for a line that contains `text`.
+    /// Waits for a line on standard error that contains `text`.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
-        loop {
-            match self.lines.recv_timeout(Duration::from_mins(1)) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if line.contains(text) {
-                        return line;
-                    }
-                }
-                Err(error) => panic!("{error}: no line with {text:?} in {:#?}", self.seen),
-            }
-        }
+        wait_for(&self.lines, &mut self.seen, text)
+    }
+
+    /// Waits for a line on standard output that contains `text`.
+    pub(crate) fn wait_for_output(&mut self, text: &str) -> String {
+        wait_for(&self.output, &mut self.written, text)
     }
 
     /// The URL that it logged.
@@ -135,12 +144,39 @@ impl Running {
         assert!(sent.success());
     }
 
+    /// Sends a signal by its name, waits for the process to end, and returns everything that it wrote.
+    pub(crate) fn end(mut self, name: &str) -> Ended {
+        self.send(name);
+        let status = self.child.wait().unwrap();
+        self.seen.extend(self.lines.iter());
+        self.written.extend(self.output.iter());
+        Ended {
+            status,
+            out: self.written.join("\n"),
+            err: self.seen.join("\n"),
+        }
+    }
+
     /// Sends a signal by its name and waits for the process to end.
     pub(crate) fn signal(mut self, name: &str) -> (ExitStatus, Vec<String>) {
         self.send(name);
         let status = self.child.wait().unwrap();
         self.seen.extend(self.lines.iter());
         (status, std::mem::take(&mut self.seen))
+    }
+}
+
+fn wait_for(lines: &mpsc::Receiver<String>, seen: &mut Vec<String>, text: &str) -> String {
+    loop {
+        match lines.recv_timeout(Duration::from_mins(1)) {
+            Ok(line) => {
+                seen.push(line.clone());
+                if line.contains(text) {
+                    return line;
+                }
+            }
+            Err(error) => panic!("{error}: no line with {text:?} in {seen:#?}"),
+        }
     }
 }
 

@@ -99,7 +99,8 @@ impl Drop for OnTerminal {
     }
 }
 
-fn shown(sandbox: &Sandbox, columns: u16, arguments: &[&str]) -> String {
+/// Returns what a command shows on a terminal; fails unless it succeeds.
+pub(crate) fn shown(sandbox: &Sandbox, columns: u16, arguments: &[&str]) -> String {
     let (status, text) = OnTerminal::start(sandbox, columns, arguments).end();
     assert_eq!(status, Some(0), "{arguments:?}: {text}");
     text

@@ -68,6 +68,8 @@ pub struct ActionRequest {
 pub struct Parameter {
     /// Its value. A parameter with an unfilled placeholder is left out.
     pub value: Template,
+    /// Further values, for each of which the parameter is repeated.
+    pub also: Vec<Template>,
     /// Sent only if this input is present.
     pub with: Option<String>,
 }
@@ -78,6 +80,8 @@ pub struct Parameter {
 enum ParameterFile {
     /// The value alone.
     Short(#[schemars(with = "Scalar")] Template),
+    /// Several values, for each of which the parameter is repeated.
+    Many(#[schemars(with = "Vec<Scalar>", length(min = 1))] Vec<Template>),
     /// The value and when it is sent.
     Long(ParameterSpec),
 }
@@ -95,11 +99,25 @@ struct ParameterSpec {
 
 impl From<ParameterFile> for Parameter {
     fn from(file: ParameterFile) -> Self {
-        let (value, with) = match file {
-            ParameterFile::Short(value) => (value, None),
-            ParameterFile::Long(ParameterSpec { value, with }) => (value, Some(with)),
+        let (values, with) = match file {
+            ParameterFile::Short(value) => (vec![value], None),
+            ParameterFile::Many(values) => (values, None),
+            ParameterFile::Long(ParameterSpec { value, with }) => (vec![value], Some(with)),
         };
-        Self { value, with }
+        let mut values = values.into_iter();
+        Self {
+            // The schema requires one.
+            value: values.next().unwrap_or_else(|| String::new().into()),
+            also: values.collect(),
+            with,
+        }
+    }
+}
+
+impl Parameter {
+    /// Returns its values; never none.
+    pub fn values(&self) -> impl Iterator<Item = &Template> {
+        std::iter::once(&self.value).chain(&self.also)
     }
 }
 

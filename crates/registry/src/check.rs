@@ -11,6 +11,7 @@ mod requests;
 mod route;
 mod scope;
 mod sync;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::placement;
 use crate::provider::{AuthMode, Provider};
 use crate::source::Report;
 use crate::sync::Sync;
+use crate::webhooks::WEBHOOK_URL;
 
 /// Returns the provider. It must be dropped if the report has an error or says that the entry is not supported.
 pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &Report<'_>) -> Provider {
@@ -71,7 +73,20 @@ pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &Report<'
     let list = file.proxy.paginate.as_ref();
     let paginate = list.and_then(|list| list.check(&proxy.at("paginate")));
     let syncs = syncs(file.syncs, &scope.and("variant".to_owned()), list, report);
-    let actions = action::actions(file.actions, &scope, &syncs, report);
+    let action_scope = if file.webhooks.is_some() {
+        scope.and(WEBHOOK_URL.to_owned())
+    } else {
+        scope.clone()
+    };
+    let actions = action::actions(file.actions, &action_scope, &syncs, report);
+    let webhooks = file.webhooks.map(|webhooks| {
+        let of = webhooks::Known {
+            scope: &scope,
+            connection_config: &connection_config,
+            syncs: &syncs,
+        };
+        webhooks::webhooks(webhooks, &of, &report.at("webhooks"))
+    });
     Provider {
         display_name: file.display_name.unwrap_or_else(|| name.to_string()),
         name,
@@ -95,6 +110,7 @@ pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &Report<'
         errors: file.errors,
         syncs,
         actions,
+        webhooks,
         document: report.source().root.to_json(),
     }
 }

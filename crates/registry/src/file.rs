@@ -2,12 +2,12 @@
 //!
 //! A section whose checked form is the same is deserialized into that form: a provider's sections in `provider` and `response`, a
 //! sync's in `sync`, an action's in `action`, and fields and inputs in `field` and `input`. Pagination has both its forms in
-//! `paginate`. The other sections are here.
+//! `paginate`, and so have webhooks in `webhooks`. The other sections are here.
 //!
 //! The words for what Nango's provider entries also describe are the same, so that such a file loads as it is. What the values mean is
 //! decided in `check`.
 //!
-//! Further sections of a provider, such as webhooks and settings, are a field of [`ProviderFile`] and a module of their own.
+//! Further sections of a provider, such as settings, are a field of [`ProviderFile`] and a module of their own.
 
 use domain::{ColumnKind, Parse};
 use indexmap::IndexMap;
@@ -16,12 +16,13 @@ use serde::Deserialize;
 
 use crate::action::{ActionRequest, Deletes, Writes};
 use crate::field::{Field, Fields};
-use crate::input::{Input, InputKind};
+use crate::input::InputFile;
 use crate::paginate::PaginateFile;
 use crate::provider::{AuthMode, Limits, Verification};
 use crate::response::{ErrorRules, RetryRules};
 use crate::sync::{ListRequest, Lookback, Reread, Undated, Window};
 use crate::template::{JsonTemplate, Template};
+use crate::webhooks::WebhooksFile;
 use crate::written::{self, OneOrMany, Scalar, accept_unused};
 
 /// Keys of Nango's entries that Trunkline accepts and does not use.
@@ -84,6 +85,8 @@ pub(crate) struct ProviderFile {
     /// The actions by name.
     #[serde(default)]
     pub(crate) actions: IndexMap<String, ActionFile>,
+    /// What the provider sends by itself.
+    pub(crate) webhooks: Option<WebhooksFile>,
 }
 
 /// One way to connect: a form, and what is stored of it.
@@ -309,26 +312,4 @@ pub(crate) struct ActionFile {
     pub(crate) deletes: Option<Deletes>,
     /// A short route for apps: `POST /messages`, below the integration's key. `{name}` is an input.
     pub(crate) route: Option<String>,
-}
-
-/// An input: its type, or its type and more.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum InputFile {
-    /// The type alone.
-    Short(InputKind),
-    /// The type and more.
-    Long(Box<Input>),
-}
-
-impl From<InputFile> for Input {
-    fn from(file: InputFile) -> Self {
-        match file {
-            InputFile::Long(input) => *input,
-            InputFile::Short(kind) => Self {
-                kind,
-                ..Self::default()
-            },
-        }
-    }
 }

@@ -68,6 +68,28 @@ pub enum InputKind {
     Json,
 }
 
+/// An input: its type, or its type and more.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum InputFile {
+    /// The type alone.
+    Short(InputKind),
+    /// The type and more.
+    Long(Box<Input>),
+}
+
+impl From<InputFile> for Input {
+    fn from(file: InputFile) -> Self {
+        match file {
+            InputFile::Long(input) => *input,
+            InputFile::Short(kind) => Self {
+                kind,
+                ..Self::default()
+            },
+        }
+    }
+}
+
 /// An error about one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputError {

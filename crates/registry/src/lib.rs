@@ -29,6 +29,7 @@ mod source;
 mod sync;
 mod tables_page;
 mod template;
+pub mod webhooks;
 mod wording;
 mod written;
 
@@ -53,3 +54,4 @@ pub use tables_page::tables_page;
 pub use template::{
     JsonTemplate, Lookup, MAX_RENDERED, MAX_TEMPLATE, RenderError, Template, TemplateError, now_value,
 };
+pub use webhooks::Webhooks;

@@ -17,6 +17,7 @@ use crate::paginate::Paginate;
 use crate::response::{ErrorRules, RetryRules};
 use crate::sync::Sync;
 use crate::template::{JsonTemplate, Template};
+use crate::webhooks::Webhooks;
 use crate::written::{self, OneOrMany, Scalar};
 
 /// One provider, from a file of its own or from an entry of a collection.
@@ -67,6 +68,8 @@ pub struct Provider {
     pub syncs: IndexMap<SyncName, Arc<Sync>>,
     /// Its actions.
     pub actions: IndexMap<ActionName, Arc<Action>>,
+    /// What the provider sends by itself.
+    pub webhooks: Option<Webhooks>,
     /// The whole entry as the file has it, for `GET /providers/{provider}`.
     pub document: serde_json::Value,
 }

@@ -101,6 +101,15 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Returns the report of a list's item, or of this value if the file has a single value in place of a list.
+    pub(crate) fn item(&self, index: usize) -> Self {
+        if self.has("0") {
+            self.at(index)
+        } else {
+            self.at_path(&DocumentPath::default())
+        }
+    }
+
     /// Returns the report of the whole entry.
     pub(crate) fn root(&self) -> Self {
         Self::new(self.source, self.findings)

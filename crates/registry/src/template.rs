@@ -55,6 +55,15 @@ enum Part {
     Made(Function, Vec<Part>),
 }
 
+/// A part of a template without functions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Piece<'a> {
+    /// Fixed text.
+    Text(&'a str),
+    /// The names of a placeholder, of which the first that has a value is used.
+    Placeholder(&'a [String]),
+}
+
 /// A function that templates may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Function {
@@ -201,6 +210,16 @@ impl Template {
             [Part::Text(text)] => Some(text),
             _ => None,
         }
+    }
+
+    /// Returns fixed texts and placeholders in order; `None` if the template has alternatives or functions.
+    pub(crate) fn pieces(&self) -> Option<Vec<Piece<'_>>> {
+        let pieces = self.only_alternative()?.iter().map(|part| match part {
+            Part::Text(text) => Some(Piece::Text(text)),
+            Part::Placeholder(names) => Some(Piece::Placeholder(names)),
+            Part::Made(..) => None,
+        });
+        pieces.collect()
     }
 
     fn only_alternative(&self) -> Option<&[Part]> {

@@ -175,7 +175,8 @@ impl Filler<'_> {
         kind: &str,
     ) -> Result<Vec<(String, String)>, RequestError> {
         let mut pairs = Vec::new();
-        for (name, Parameter { value, with }) in parameters {
+        for (name, parameter) in parameters {
+            let Parameter { value, with, .. } = parameter;
             if with.as_ref().is_some_and(|with| !self.inputs.contains_key(with)) {
                 continue;
             }
@@ -187,9 +188,11 @@ impl Filler<'_> {
                 pairs.extend(texts.map(|text| (name.clone(), text)));
                 continue;
             }
-            let text = value.render_if_filled(&|name| self.text(name));
-            let text = text.map_err(RequestError::within(|| format!("the {kind} {name:?}")))?;
-            pairs.extend(text.map(|text| (name.clone(), text)));
+            for value in parameter.values() {
+                let text = value.render_if_filled(&|name| self.text(name));
+                let text = text.map_err(RequestError::within(|| format!("the {kind} {name:?}")))?;
+                pairs.extend(text.map(|text| (name.clone(), text)));
+            }
         }
         Ok(pairs)
     }

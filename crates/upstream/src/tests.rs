@@ -98,6 +98,7 @@ pub(crate) fn provider(base_url: &str) -> Provider {
         },
         syncs: IndexMap::new(),
         actions: IndexMap::new(),
+        webhooks: None,
         document: serde_json::Value::Null,
     }
 }

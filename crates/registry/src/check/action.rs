@@ -10,8 +10,8 @@ use super::route;
 use super::scope::Scope;
 use super::{Syncs, fields};
 use crate::action::{Action, ActionRequest, Deletes, Parameter, same_name};
-use crate::file::{ActionFile, InputFile};
-use crate::input::{Input, InputKind};
+use crate::file::ActionFile;
+use crate::input::{Input, InputFile, InputKind};
 use crate::method::Method;
 use crate::source::Report;
 use crate::template::{JsonTemplate, Template};
@@ -88,7 +88,7 @@ fn action(name: &str, file: ActionFile, scope: &Scope, syncs: &Syncs, report: &R
     })
 }
 
-fn inputs(files: IndexMap<String, InputFile>, report: &Report<'_>) -> IndexMap<String, Input> {
+pub(super) fn inputs(files: IndexMap<String, InputFile>, report: &Report<'_>) -> IndexMap<String, Input> {
     let mut inputs: IndexMap<String, Input> = IndexMap::new();
     for (name, file) in files {
         let report = &report.at(&name);
@@ -145,13 +145,13 @@ fn input(mut input: Input, report: &Report<'_>) -> Input {
 }
 
 /// The request of an action while it is checked.
-struct Call<'a> {
-    inputs: &'a IndexMap<String, Input>,
-    scope: &'a Scope,
+pub(super) struct Call<'a> {
+    pub(super) inputs: &'a IndexMap<String, Input>,
+    pub(super) scope: &'a Scope,
 }
 
 impl Call<'_> {
-    fn request(&self, request: &mut ActionRequest, report: &Report<'_>) {
+    pub(super) fn request(&self, request: &mut ActionRequest, report: &Report<'_>) {
         self.scope.server(request.server.as_ref(), report);
         self.scope.path(&mut request.path, &report.at("path"));
         self.no_gaps(&request.path, &report.at("path"));
@@ -173,13 +173,16 @@ impl Call<'_> {
     }
 
     fn parameters(&self, parameters: &IndexMap<String, Parameter>, report: &Report<'_>) {
-        for (name, Parameter { value, with }) in parameters {
+        for (name, parameter) in parameters {
+            let with = parameter.with.as_ref();
             let report = &report.at(name);
-            if let Some(input) = with.as_ref().filter(|with| !self.inputs.contains_key(*with)) {
+            if let Some(input) = with.filter(|with| !self.inputs.contains_key(*with)) {
                 let message = format!("{input:?} is not an input of the action");
                 report.at("with").error(message);
             }
-            self.scope.template(value, report);
+            for value in parameter.values() {
+                self.scope.template(value, report);
+            }
         }
     }
 
@@ -196,7 +199,7 @@ impl Call<'_> {
     }
 }
 
-fn sync_of(name: &SyncName, syncs: &Syncs, report: &Report<'_>) {
+pub(super) fn sync_of(name: &SyncName, syncs: &Syncs, report: &Report<'_>) {
     if !syncs.contains_key(name) {
         let known = words(syncs.keys().map(SyncName::as_str), "and");
         report.error(format!(
@@ -216,7 +219,7 @@ fn unused(
     let parameters = request.query.values().chain(form);
     let templates = std::iter::once(&request.path)
         .chain(request.headers.iter().map(|(_, value)| value))
-        .chain(parameters.map(|parameter| &parameter.value))
+        .chain(parameters.flat_map(Parameter::values))
         .chain(deletes.map(|deletes| &deletes.key));
     let in_json = request.json.iter().flat_map(JsonTemplate::placeholders);
     let used: HashSet<&str> = templates

@@ -29,6 +29,8 @@ pub(super) struct Scope {
     moment: bool,
     /// The names of the file's servers.
     servers: Vec<String>,
+    /// Beginnings of placeholders that may go on with any name, such as `header.`.
+    prefixes: Vec<&'static str>,
 }
 
 impl Scope {
@@ -53,6 +55,7 @@ impl Scope {
             metadata: true,
             moment: false,
             servers: servers.keys().cloned().collect(),
+            prefixes: Vec::new(),
         }
     }
 
@@ -86,6 +89,12 @@ impl Scope {
         scope
     }
 
+    /// Returns this scope with all placeholders that begin with one of these.
+    pub(super) fn and_all_below(mut self, prefixes: &[&'static str]) -> Self {
+        self.prefixes.extend(prefixes);
+        self
+    }
+
     /// Checks that the text is a valid template without unknown placeholders.
     pub(super) fn template(&self, template: &Template, report: &Report<'_>) {
         let mut unknown = template.placeholders();
@@ -108,11 +117,13 @@ impl Scope {
         self.known.iter().any(|known| known == name)
             || (self.metadata && name.starts_with("metadata."))
             || (self.moment && (name == "random" || is_time(name)))
+            || self.prefixes.iter().any(|prefix| name.starts_with(prefix))
     }
 
     fn unfilled(&self, placeholder: &str) -> String {
         let told = |name: &&String| !REQUEST.contains(&name.as_str()) || !self.moment;
         let known = self.known.iter().filter(told).map(|name| format!("${{{name}}}"));
+        let known = known.chain(self.prefixes.iter().map(|prefix| format!("${{{prefix}NAME}}")));
         let declare = match placeholder.strip_prefix("connectionConfig.") {
             Some(name) if self.metadata => format!("; or declare {name:?} under connection_config"),
             _ => String::new(),

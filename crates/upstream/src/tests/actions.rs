@@ -14,6 +14,7 @@ use crate::{Request, RequestError, Target};
 fn parameter(name: &str, value: &str, with: Option<&str>) -> (String, Parameter) {
     let parameter = Parameter {
         value: template(value),
+        also: Vec::new(),
         with: with.map(str::to_owned),
     };
     (name.to_owned(), parameter)

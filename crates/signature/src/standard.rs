@@ -209,6 +209,7 @@ pub fn generate_secret() -> SecretString {
 /// Returns a new ed25519 private key: `whsk_`, and its seed and public key in base64.
 #[expect(
     clippy::expect_used,
+    clippy::missing_panics_doc,
     reason = "ring refuses only a seed of another length than 32 bytes"
 )]
 pub fn generate_private_key() -> SecretString {

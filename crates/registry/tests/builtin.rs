@@ -206,3 +206,39 @@ fn the_descriptions_of_some_patterns_are_right_for_values_that_were_once_wrong()
         assert!(field.check(wrong).unwrap_err().contains(words), "{wrong}");
     }
 }
+
+#[test]
+fn a_webhook_secret_is_sealed_and_no_form_asks_for_it() {
+    let registry = Registry::builtin().unwrap();
+    let mut seen = 0;
+    for provider in registry.iter() {
+        let Some(webhooks) = &provider.webhooks else {
+            continue;
+        };
+        seen += 1;
+        assert!(
+            webhooks.setup.is_some() && webhooks.kind.is_some() && webhooks.id.is_some(),
+            "{}",
+            provider.name
+        );
+        let secrets = webhooks.signature.iter().flat_map(|scheme| &scheme.secrets);
+        for name in secrets.flat_map(|secret| secret.placeholders()) {
+            let Some(name) = name.strip_prefix("connectionConfig.") else {
+                continue;
+            };
+            let field = &provider.connection_config[name];
+            assert!(
+                field.secret && field.optional && field.hidden,
+                "{}: {name}",
+                provider.name
+            );
+            assert!(
+                provider
+                    .connect
+                    .iter()
+                    .all(|form| !form.fields.contains_key(name))
+            );
+        }
+    }
+    assert_eq!(seen, 18);
+}

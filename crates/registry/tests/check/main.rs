@@ -11,6 +11,7 @@ use registry::{LoadError, Registry};
 mod actions;
 mod providers;
 mod syncs;
+mod webhooks;
 
 /// A valid file.
 const SHOP: &str = r#"display_name: Shop

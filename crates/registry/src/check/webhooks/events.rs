@@ -46,6 +46,7 @@ fn rule(file: EventFile, syncs: &Syncs, message: &Scope, report: &Report<'_>) ->
     if let Some(key) = &file.key {
         message.template(key, &report.at("key"));
     }
+    let brings = file.record.is_some() || !file.fields.is_empty();
     let fields = fields(file.fields, sync, &report.at("fields"));
     let keep = file.keep.iter().enumerate().filter_map(|(index, name)| {
         let report = report.at("keep");
@@ -63,7 +64,6 @@ fn rule(file: EventFile, syncs: &Syncs, message: &Scope, report: &Report<'_>) ->
     };
     let (record, key) = (file.record, file.key);
     let others = [file.deletes, file.run].iter().filter(|set| **set).count();
-    let brings = record.is_some() || !fields.is_empty();
     if others > 1 || others == 1 && (brings || file.reread) || others == 0 && !brings && !file.reread {
         report.error("needs one of \"record\", \"fields\", \"reread\", \"deletes\" and \"run\"; only \"reread\" may stand beside \"record\" or \"fields\"");
         return None;
@@ -180,7 +180,7 @@ fn fields(
                 report.error(
                     "needs either \"path\", a path in the event such as data.status, or \"value\" alone",
                 );
-                continue;
+                EventField::Fixed(String::new())
             }
         };
         fields.insert(name, field);

@@ -67,9 +67,10 @@ fn scheme(file: SchemeFile, scope: &Scope, report: &Report<'_>) -> Scheme {
         .timestamp
         .map(|file| timestamp(&file, &form, &report.at("timestamp")));
     let signed = match &file.signed {
-        None => vec![SignedPart::Body],
+        None => Some(vec![SignedPart::Body]),
         Some(template) => signed(template, &form, &report.at("signed")),
     };
+    let readable = signed.is_some();
     let scheme = Scheme {
         when: file.when,
         exclusive: file.exclusive,
@@ -81,14 +82,14 @@ fn scheme(file: SchemeFile, scope: &Scope, report: &Report<'_>) -> Scheme {
         algorithm: file.algorithm,
         secrets: file.secret,
         secret_format: secret_format(file.secret_format, file.algorithm, report),
-        signed,
+        signed: signed.unwrap_or_default(),
         timestamp,
         url_variants: file.url_variants,
         body_sha256: file.body_sha256,
         nonce: file.nonce,
         unsigned_body: file.unsigned_body,
     };
-    if signs {
+    if signs && readable {
         covered(&scheme, report);
     }
     scheme
@@ -170,7 +171,11 @@ fn form(file: &SchemeFile, report: &Report<'_>) -> ValueForm {
     match (&file.entry, file.position, &file.separator) {
         (Some(_), Some(_), _) => {
             report.error("has \"entry\" and \"position\": a list has either keys or positions");
-            ValueForm::Plain
+            ValueForm::Pairs {
+                separator: String::new(),
+                assign: String::new(),
+                key: String::new(),
+            }
         }
         (Some(key), None, separator) => ValueForm::Pairs {
             separator: separator.clone().unwrap_or_else(|| ",".to_owned()),
@@ -227,7 +232,7 @@ fn value_scope(form: &ValueForm, scope: Scope) -> Scope {
     }
 }
 
-fn signed(template: &Template, form: &ValueForm, report: &Report<'_>) -> Vec<SignedPart> {
+fn signed(template: &Template, form: &ValueForm, report: &Report<'_>) -> Option<Vec<SignedPart>> {
     let fixed = [
         "body",
         "timestamp",
@@ -241,7 +246,7 @@ fn signed(template: &Template, form: &ValueForm, report: &Report<'_>) -> Vec<Sig
     value_scope(form, Scope::of(fixed)).template(template, report);
     let Some(pieces) = template.pieces() else {
         report.error("may hold neither functions nor || between texts");
-        return Vec::new();
+        return None;
     };
     let part = |piece| match piece {
         Piece::Text(text) => SignedPart::Text(text.to_owned()),
@@ -269,7 +274,7 @@ fn signed(template: &Template, form: &ValueForm, report: &Report<'_>) -> Vec<Sig
             }
         },
     };
-    pieces.into_iter().map(part).collect()
+    Some(pieces.into_iter().map(part).collect())
 }
 
 /// Checks that whatever the scheme relies on is signed.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::conversations::services as services_of_conversations;
 use crate::shared::Shared;
 use crate::verification::services;
 
@@ -14,10 +15,13 @@ pub struct Assets {
     pub messaging_services: Vec<String>,
     /// `VA…`; the first sends codes of 6 digits, the second of 4.
     pub verify_services: Vec<String>,
+    /// `IS…`, of Conversations.
+    pub conversations_services: Vec<String>,
 }
 
 impl Assets {
     pub(crate) fn of_main(shared: &Shared) -> Self {
+        let conversations = services_of_conversations(shared, &shared.credentials.account_sid);
         let (store, _) = shared.read_main();
         let planner = &store.planner;
         Self {
@@ -31,6 +35,7 @@ impl Assets {
                 .into_iter()
                 .map(|service| service.sid)
                 .collect(),
+            conversations_services: conversations.to_vec(),
         }
     }
 }

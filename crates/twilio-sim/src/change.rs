@@ -36,6 +36,8 @@ pub struct NewMessage {
     pub error_code: Option<i64>,
     /// A field that Twilio does not document.
     pub tags: Option<Map<String, Value>>,
+    /// Gets a webhook for each status after the initial one.
+    pub status_callback: Option<String>,
 }
 
 /// Changes to one message. Absent fields stay unchanged. `date_updated` becomes the current time unless set.
@@ -72,6 +74,9 @@ pub struct Patch {
     /// A field that Twilio does not document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Map<String, Value>>,
+    /// From now on, gets a webhook for each new status, this patch's included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_callback: Option<String>,
 }
 
 #[expect(clippy::option_option, reason = "distinguishes an absent field from null")]

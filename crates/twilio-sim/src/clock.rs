@@ -29,6 +29,16 @@ impl Clock {
             + Duration::milliseconds(self.offset_millis.load(Ordering::SeqCst))
     }
 
+    /// Returns whether only [`Self::advance`] moves the clock.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn millis(&self) -> i64 {
+        self.now().timestamp_millis()
+    }
+
     /// Whole seconds since 1970.
     pub(crate) fn seconds(&self) -> i64 {
         self.now().timestamp()

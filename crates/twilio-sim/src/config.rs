@@ -18,6 +18,9 @@ pub enum Permission {
     Verify,
     Lookups,
     MessagingServices,
+    Events,
+    Conversations,
+    Webhooks,
 }
 
 /// The size, shape and behaviour of a simulated account.
@@ -43,6 +46,10 @@ pub struct SimConfig {
     pub retention_days: u32,
     /// The permissions of the Restricted key.
     pub restricted: Vec<Permission>,
+    /// Accept webhook URLs with local addresses, which Twilio refuses.
+    pub local_webhooks: bool,
+    /// Webhooks in flight; more wait.
+    pub webhooks_in_flight: usize,
 }
 
 impl Default for SimConfig {
@@ -58,6 +65,8 @@ impl Default for SimConfig {
             workers: 1,
             retention_days: 400,
             restricted: vec![Permission::IncomingPhoneNumbers],
+            local_webhooks: false,
+            webhooks_in_flight: 64,
         }
     }
 }

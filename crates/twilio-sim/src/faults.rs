@@ -1,8 +1,11 @@
-//! Faults that can be enabled by flag or at run time. All are off by default and affect only the Twilio API.
+//! Faults that can be enabled by flag or at run time. All are off by default. Those of webhooks affect webhooks; the others affect
+//! only the Twilio API.
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::webhooks::WebhookFaults;
 
 /// A burst of errors: after every `every` requests, the next `length` get an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,4 +109,7 @@ pub struct Faults {
     /// Share of requests that get 200 with an HTML body.
     #[arg(long, default_value_t = 0.0)]
     pub html_200: f64,
+    /// Faults of webhooks.
+    #[command(flatten)]
+    pub webhooks: WebhookFaults,
 }

@@ -182,6 +182,24 @@ impl Lifecycle {
             && self.opening != Status::Receiving
     }
 
+    /// Returns the times at which the status changes after the creation, in order.
+    pub(crate) fn changes(&self) -> Vec<i64> {
+        if self.never_sent.is_some() {
+            return Vec::new();
+        }
+        let times = [
+            Some(self.begin),
+            Some(self.sending),
+            Some(self.sent),
+            self.settled.map(|(at, ..)| at),
+            self.read,
+        ];
+        let mut times: Vec<i64> = times.into_iter().flatten().collect();
+        times.sort_unstable();
+        times.dedup();
+        times
+    }
+
     pub(crate) fn at(&self, now: i64) -> State {
         let mut state = State {
             status: self.opening,

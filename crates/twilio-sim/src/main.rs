@@ -44,6 +44,12 @@ struct Options {
         default_value = "incoming-phone-numbers"
     )]
     restricted: Vec<Permission>,
+    /// Accepts webhook URLs with local addresses, which Twilio refuses.
+    #[arg(long)]
+    local_webhooks: bool,
+    /// Sends the webhooks for one origin to another one: `https://hooks.example.com=http://127.0.0.1:4000`.
+    #[arg(long, value_parser = parse_route)]
+    route_webhooks: Vec<(String, String)>,
     #[command(flatten)]
     faults: Faults,
 }
@@ -61,7 +67,12 @@ fn main() -> anyhow::Result<()> {
         workers: options.workers,
         retention_days: options.retention_days,
         restricted: options.restricted,
+        local_webhooks: options.local_webhooks,
+        ..SimConfig::default()
     })?;
+    for (public, local) in &options.route_webhooks {
+        simulator.route_webhooks(public, local);
+    }
     announce(&simulator).context("cannot write to standard output")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -70,6 +81,12 @@ fn main() -> anyhow::Result<()> {
     runtime
         .block_on(tokio::signal::ctrl_c())
         .context("cannot wait for Ctrl-C")
+}
+
+/// Reads `FROM=TO`, two origins.
+fn parse_route(text: &str) -> Result<(String, String), String> {
+    let (from, to) = text.split_once('=').ok_or("expected FROM=TO")?;
+    Ok((from.to_owned(), to.to_owned()))
 }
 
 fn announce(simulator: &Simulator) -> std::io::Result<()> {
@@ -126,7 +143,7 @@ fn announce(simulator: &Simulator) -> std::io::Result<()> {
     )?;
     writeln!(
         out,
-        "Control {url}/_sim lists the routes: truth, messages, mutate, advance, faults, requests, revoke, restore,\n        credentials, assets, verifications, unreachable\n"
+        "Control {url}/_sim lists the routes: truth, messages, mutate, advance, faults, requests, revoke, restore,\n        credentials, assets, verifications, unreachable, webhooks, inbound, conversations, calls\n"
     )?;
     out.flush()
 }

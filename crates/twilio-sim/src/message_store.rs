@@ -14,6 +14,7 @@ use crate::plan::{Address, Body, Plan, Planner};
 use crate::random::Rng;
 use crate::row::{Overlay, Row};
 use crate::sid::SidCodec;
+use crate::watches::Watches;
 
 /// The position of a message: its second, then its rank. Lists are in descending order of it.
 pub(crate) type Key = (i64, u64);
@@ -50,6 +51,7 @@ pub(crate) struct MessageStore {
     /// Messages that will get a `date_sent`, by the second at which they get it.
     pending: BTreeSet<Key>,
     pub(crate) deleted: HashSet<u64>,
+    pub(crate) watches: Watches,
     next_rank: u64,
 }
 
@@ -68,6 +70,7 @@ impl MessageStore {
             order: BTreeSet::new(),
             pending: BTreeSet::new(),
             deleted: HashSet::new(),
+            watches: Watches::default(),
         };
         let recent = store.calendar.first_at_or_after(store.planner.base - 7 * DAY);
         for rank in recent..store.calendar.total() {
@@ -91,10 +94,10 @@ impl MessageStore {
 
     /// Returns whether [`Self::settle`] has work to do.
     pub(crate) fn is_unsettled(&self, now: i64) -> bool {
-        self.pending.first().is_some_and(|(due, _)| *due <= now)
+        self.pending.first().is_some_and(|(due, _)| *due <= now) || self.watches.is_due(now)
     }
 
-    /// Moves messages that were sent by now to the position of their `date_sent`.
+    /// Moves messages that were sent by now to the position of their `date_sent`, and collects the changes of watched messages.
     pub(crate) fn settle(&mut self, now: i64) {
         while let Some((due, rank)) = self.pending.first().copied().filter(|(due, _)| *due <= now) {
             self.pending.remove(&(due, rank));
@@ -106,6 +109,7 @@ impl MessageStore {
                 self.place(rank, due);
             }
         }
+        self.collect_changes(now);
     }
 
     /// Returns the position of a message, also of a deleted one.
@@ -139,6 +143,29 @@ impl MessageStore {
     /// Returns a live message by its SID.
     pub(crate) fn row(&self, sid: &str, now: i64) -> Option<Row<'_>> {
         self.any_row(self.live_rank(sid, now)?, now)
+    }
+
+    /// Returns a live message by its rank.
+    pub(crate) fn row_of_rank(&self, rank: u64, now: i64) -> Option<Row<'_>> {
+        self.any_row(rank, now).filter(|_| self.is_live(rank, now))
+    }
+
+    /// Returns the lifecycle of a message.
+    pub(crate) fn lifecycle(&self, rank: u64) -> Option<Lifecycle> {
+        if rank < self.calendar.total() {
+            Some(self.planner.plan(rank, self.calendar.time_of(rank)).lifecycle)
+        } else {
+            self.inserted.get(&rank).map(|message| message.lifecycle.clone())
+        }
+    }
+
+    /// Returns the inserted messages whose status will still change.
+    pub(crate) fn unfinished(&self, now: i64) -> Vec<u64> {
+        let unfinished = self
+            .inserted
+            .iter()
+            .filter(|(_, message)| message.lifecycle.changes().last().is_some_and(|last| *last > now));
+        unfinished.map(|(rank, _)| *rank).collect()
     }
 
     fn any_row(&self, rank: u64, now: i64) -> Option<Row<'_>> {
@@ -246,12 +273,20 @@ impl MessageStore {
             },
         );
         self.order.insert((key, rank));
+        if new.status_callback.is_some() || self.watches.everything {
+            self.watch(rank, new.status_callback, now);
+        }
         rank
     }
 
     /// Changes a message, which must be live.
     pub(crate) fn patch(&mut self, rank: u64, patch: Patch, now: i64) {
-        let undated = self.any_row(rank, now).is_none_or(|row| row.sent.is_none());
+        let row = self.any_row(rank, now);
+        let undated = row.as_ref().is_none_or(|row| row.sent.is_none());
+        let before = row.map(|row| row.status);
+        if patch.status_callback.is_some() {
+            self.watch(rank, patch.status_callback, now);
+        }
         let overlay = self.overlays.entry(rank).or_default();
         let mut move_to = patch.date_sent.map(|at| at.timestamp());
         if let Some(status) = patch.status {
@@ -285,6 +320,7 @@ impl MessageStore {
             overlay.stopped = false;
             self.place(rank, at);
         }
+        self.collect(rank, before, now);
     }
 
     /// Sets the `tags` of a message.
@@ -313,6 +349,7 @@ impl MessageStore {
     pub(crate) fn delete(&mut self, rank: u64) {
         self.deleted.insert(rank);
         self.overlays.remove(&rank);
+        self.watches.remove(rank);
     }
 
     fn place(&mut self, rank: u64, at: i64) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::calendar::Calendar;
-use crate::calls::PlacedCall;
+use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::config::{Permission, SimConfig};
 use crate::credentials::Credentials;
@@ -14,7 +14,9 @@ use crate::message_store::MessageStore;
 use crate::plan::Planner;
 use crate::random::mix;
 use crate::requests::{RequestEntry, RequestLog};
+use crate::resource_settings::ResourceSettings;
 use crate::verification::Verifications;
+use crate::webhooks::{Sender, SenderConfig, Streams};
 
 /// Messages of the subaccount.
 const SUBACCOUNT_MESSAGES: u64 = 120;
@@ -24,18 +26,22 @@ const SUBACCOUNT_MESSAGES: u64 = 120;
 pub(crate) struct Shared {
     pub(crate) seed: u64,
     pub(crate) url: String,
-    pub(crate) clock: Clock,
+    pub(crate) clock: Arc<Clock>,
     pub(crate) credentials: Credentials,
     pub(crate) restricted: Vec<Permission>,
     pub(crate) retention_days: u32,
+    pub(crate) local_webhooks: bool,
+    /// Settings of numbers and services that requests have changed.
+    pub(crate) settings: ResourceSettings,
+    pub(crate) sender: Arc<Sender>,
+    streams: Mutex<Streams>,
     main: RwLock<MessageStore>,
     subaccount: RwLock<MessageStore>,
     faults: RwLock<Faults>,
     revoked: RwLock<HashSet<String>>,
     /// Unreachable recipients, with the error code.
     unreachable: RwLock<HashMap<String, u32>>,
-    /// Newest last.
-    calls: Mutex<Vec<PlacedCall>>,
+    calls: Mutex<Calls>,
     verifications: Mutex<Verifications>,
     log: Mutex<RequestLog>,
     in_flight: AtomicU32,
@@ -58,7 +64,7 @@ impl Drop for InFlight {
 
 impl Shared {
     pub(crate) fn new(config: SimConfig, url: String) -> Self {
-        let clock = Clock::new(config.now);
+        let clock = Arc::new(Clock::new(config.now));
         let base = clock.seconds();
         let credentials = Credentials::new(config.seed);
         let store = |account: &str, seed: u64, messages: u64| {
@@ -71,6 +77,17 @@ impl Shared {
                 config.retention_days,
             ))
         };
+        let token = |account: &String, token: &String| (account.clone(), token.clone());
+        let sender = Arc::new(Sender::new(SenderConfig {
+            seed: config.seed,
+            clock: Arc::clone(&clock),
+            tokens: HashMap::from([
+                token(&credentials.account_sid, &credentials.auth_token),
+                token(&credentials.subaccount_sid, &credentials.subaccount_auth_token),
+            ]),
+            main_account: credentials.account_sid.clone(),
+            most_in_flight: config.webhooks_in_flight.max(1),
+        }));
         Self {
             main: store(&credentials.account_sid, config.seed, config.messages),
             subaccount: store(&credentials.subaccount_sid, mix(config.seed), SUBACCOUNT_MESSAGES),
@@ -80,6 +97,10 @@ impl Shared {
             credentials,
             restricted: config.restricted,
             retention_days: config.retention_days,
+            local_webhooks: config.local_webhooks,
+            settings: ResourceSettings::default(),
+            sender,
+            streams: Mutex::default(),
             faults: RwLock::new(config.faults),
             revoked: RwLock::default(),
             unreachable: RwLock::default(),
@@ -159,7 +180,11 @@ impl Shared {
         (guard, now)
     }
 
-    pub(crate) fn calls(&self) -> MutexGuard<'_, Vec<PlacedCall>> {
+    pub(crate) fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn calls(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,6 +11,7 @@ use anyhow::Context;
 use chrono::{DateTime, Duration, Utc};
 
 use crate::assets::Assets;
+use crate::callbacks::{self, ConversationEvent, CustomWebhook, InboundMessage};
 use crate::change::{Mutation, MutationReport, NewMessage, Patch};
 use crate::config::SimConfig;
 use crate::credentials::Credentials;
@@ -21,6 +22,7 @@ use crate::message::Message;
 use crate::requests::RequestLog;
 use crate::shared::Shared;
 use crate::verification::SentCode;
+use crate::webhooks::{Algorithm, WebhookLog, sign};
 
 const BATCH: usize = 512;
 
@@ -96,8 +98,10 @@ impl Simulator {
     }
 
     /// Moves the clock forward, frozen or not.
+    ///
+    /// Webhooks of the time in between are sent at once, in their order.
     pub fn advance(&self, by: Duration) {
-        self.shared.clock.advance(by);
+        http::advance(&self.shared, by);
     }
 
     /// Returns the time of the simulator's clock.
@@ -107,8 +111,7 @@ impl Simulator {
 
     /// Changes a share of the main account's messages.
     pub fn mutate(&self, mutation: &Mutation) -> MutationReport {
-        let (mut store, now) = self.shared.write_main();
-        store.mutate(mutation, now)
+        http::mutate(&self.shared, mutation)
     }
 
     /// Adds a message to the main account and returns its SID.
@@ -116,7 +119,8 @@ impl Simulator {
         http::insert(&self.shared, message)
     }
 
-    /// Changes one message. Returns `false` if the SID does not exist.
+    /// Changes one message. Returns `false` if the SID does not exist. A new status is reported at once, to the status callback and to
+    /// Event Streams.
     pub fn patch(&self, sid: &str, patch: Patch) -> bool {
         http::patch(&self.shared, sid, patch)
     }
@@ -158,6 +162,53 @@ impl Simulator {
     pub fn live_count(&self) -> u64 {
         let (store, now) = self.shared.read_main();
         store.live_count(now)
+    }
+
+    /// Stores an inbound message, and calls the number's or the Messaging Service's webhook. Returns the message's SID.
+    pub fn receive(&self, message: &InboundMessage) -> String {
+        callbacks::receive(&self.shared, message)
+    }
+
+    /// Ends a call with a final status of the API (`completed`, `busy`, `no-answer`, `failed`, `canceled`), which is reported at once.
+    /// Returns `false` if there is no such call or status.
+    pub fn end_call(&self, sid: &str, status: &str) -> bool {
+        http::end_call(&self.shared, sid, status)
+    }
+
+    /// Calls the webhook that a Conversations service or the account has for an event. Returns `false` if it has none.
+    pub fn conversation_event(&self, event: &ConversationEvent) -> bool {
+        callbacks::announce(&self.shared, event)
+    }
+
+    /// Sends a webhook of the caller's making, signed like any other.
+    pub fn send_webhook(&self, webhook: CustomWebhook) {
+        callbacks::send_custom(&self.shared, webhook);
+    }
+
+    /// Sends the webhooks for one origin (`https://hooks.example.com`) to another one (`http://127.0.0.1:4000`), and accepts URLs of
+    /// that origin. The simulator speaks no TLS, so webhooks for `https` need a route.
+    pub fn route_webhooks(&self, public: &str, local: &str) {
+        self.shared.sender.route(public, local);
+    }
+
+    /// Returns `X-Twilio-Signature` of a form for the main account. `form` is empty for GET and for JSON bodies.
+    pub fn sign(&self, url: &str, form: &[(String, String)]) -> String {
+        sign(&self.shared.credentials.auth_token, url, form, Algorithm::Sha1)
+    }
+
+    /// Returns the log of webhooks.
+    pub fn webhooks(&self) -> WebhookLog {
+        self.shared.sender.log().clone()
+    }
+
+    /// Empties the log of webhooks.
+    pub fn reset_webhooks(&self) {
+        *self.shared.sender.log() = WebhookLog::default();
+    }
+
+    /// Returns whether every webhook that is due was sent and answered.
+    pub fn webhooks_idle(&self) -> bool {
+        callbacks::is_idle(&self.shared)
     }
 
     /// Returns the log of requests to the Twilio API.
@@ -209,6 +260,8 @@ fn serve(
             .map(HttpServer::run);
         match server {
             Ok(running) => {
+                // Ends with the system's runtime.
+                actix_web::rt::spawn(callbacks::run(Arc::clone(shared)));
                 // Without a receiver, the caller has given up.
                 if started.send(Ok(running.handle())).is_ok()
                     && let Err(error) = running.await

@@ -21,6 +21,9 @@ pub(crate) enum Resource {
     Verify,
     Lookups,
     MessagingServices,
+    Events,
+    Conversations,
+    Webhooks,
 }
 
 /// Returns the caller of a request to any path.
@@ -76,6 +79,10 @@ pub(crate) fn authorize(
         Caller::StandardKey | Caller::RestrictedKey if resource == Resource::Administration => {
             Err(ApiError::unauthenticated())
         }
+        // The webhooks configuration API is for API keys.
+        Caller::Master | Caller::Subaccount if resource == Resource::Webhooks => {
+            Err(ApiError::unauthenticated())
+        }
         Caller::Master | Caller::MainKey | Caller::Subaccount | Caller::StandardKey => Ok(()),
         Caller::RestrictedKey if shared.restricted.contains(&needed(resource, &request.method)) => Ok(()),
         Caller::RestrictedKey => Err(ApiError::new(403, 70051, "Authorization Failed")),
@@ -105,7 +112,10 @@ fn is_allowed_in_test(resource: Resource, method: &Method) -> bool {
         | Resource::Usage
         | Resource::Balance
         | Resource::Verify
-        | Resource::MessagingServices => false,
+        | Resource::MessagingServices
+        | Resource::Events
+        | Resource::Conversations
+        | Resource::Webhooks => false,
     }
 }
 
@@ -121,5 +131,8 @@ fn needed(resource: Resource, method: &Method) -> Permission {
         Resource::Verify => Permission::Verify,
         Resource::Lookups => Permission::Lookups,
         Resource::MessagingServices => Permission::MessagingServices,
+        Resource::Events => Permission::Events,
+        Resource::Conversations => Permission::Conversations,
+        Resource::Webhooks => Permission::Webhooks,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::calls::{CallStatus, PlacedCall};
+use crate::calls::{CallCallback, CallEvent, CallStatus, PlacedCall};
 use crate::credentials::Caller;
 use crate::dates::rfc2822;
 use crate::http::request::ApiRequest;
@@ -11,6 +11,7 @@ use crate::http::{page, recipient};
 use crate::phone::{Phone, is_e164};
 use crate::plan::Planner;
 use crate::shared::Shared;
+use crate::webhooks::WebhookMethod;
 
 /// A call gets its price this many seconds after its end.
 const PRICED_AFTER: i64 = 60;
@@ -28,7 +29,7 @@ pub(crate) fn place(
     let from = request
         .filled("From")
         .ok_or_else(|| ApiError::bad(21213, "No 'From' number is specified"))?;
-    instructions(request, true)?;
+    instructions(shared, request, true)?;
     if caller == Caller::Test {
         check_magic_numbers(from, to)?;
     }
@@ -50,10 +51,12 @@ pub(crate) fn place(
     };
     recipient::check(shared, to)?;
     let now = shared.clock.seconds();
-    let placed = PlacedCall::new(seed, shared.next_number(), account, to, from, now);
+    let mut placed = PlacedCall::new(seed, shared.next_number(), account, to, from, now);
+    placed.callback = callback(request)?;
     let answer = resource(&placed, now);
     if caller != Caller::Test {
-        shared.calls().push(placed);
+        shared.calls().add(placed);
+        shared.sender.wake();
     }
     Ok(ApiResponse::value(201, &answer))
 }
@@ -73,6 +76,7 @@ pub(crate) fn list(shared: &Shared, request: &ApiRequest, account: &str) -> Resu
     };
     let calls = shared
         .calls()
+        .all
         .iter()
         .rev()
         .filter(|placed| placed.account == account)
@@ -93,8 +97,7 @@ pub(crate) fn fetch(
     let now = shared.clock.seconds();
     shared
         .calls()
-        .iter()
-        .find(|placed| placed.account == account && placed.sid == sid)
+        .find(account, sid)
         .map(|placed| ApiResponse::value(200, &resource(placed, now)))
         .ok_or_else(|| ApiError::not_found(&request.path))
 }
@@ -108,9 +111,9 @@ pub(crate) fn update(
 ) -> Result<ApiResponse, ApiError> {
     let now = shared.clock.seconds();
     let mut calls = shared.calls();
-    let placed = calls
-        .iter_mut()
-        .find(|placed| placed.account == account && placed.sid == sid)
+    let mut placed = calls
+        .find(account, sid)
+        .cloned()
         .ok_or_else(|| ApiError::not_found(&request.path))?;
     let ended = placed.at(now).ended.is_some();
     let wanted = match request.filled("Status") {
@@ -126,19 +129,48 @@ pub(crate) fn update(
         ));
     }
     match wanted {
-        Some(wanted) => placed.stop(wanted, now),
-        None => instructions(request, false)?,
+        Some(wanted) => placed = calls.stop(account, sid, wanted, now).unwrap_or(placed),
+        None => instructions(shared, request, false)?,
     }
-    Ok(ApiResponse::value(200, &resource(placed, now)))
+    shared.sender.wake();
+    Ok(ApiResponse::value(200, &resource(&placed, now)))
+}
+
+/// Returns where the steps of the call are reported. Without events, only its end is.
+fn callback(request: &ApiRequest) -> Result<Option<CallCallback>, ApiError> {
+    let Some(url) = request.filled("StatusCallback") else {
+        return Ok(None);
+    };
+    let mut events = Vec::new();
+    // Some clients send one value with all events.
+    for name in request
+        .values("StatusCallbackEvent")
+        .flat_map(|value| value.split([' ', ',']))
+        .filter(|name| !name.is_empty())
+    {
+        let event = CallEvent::ALL
+            .into_iter()
+            .find(|event| event.as_str() == name)
+            .ok_or_else(|| ApiError::bad(21626, format!("Invalid StatusCallbackEvent '{name}'")))?;
+        events.push(event);
+    }
+    if events.is_empty() {
+        events.push(CallEvent::Completed);
+    }
+    Ok(Some(CallCallback {
+        url: url.to_owned(),
+        method: WebhookMethod::of_setting(request.filled("StatusCallbackMethod").unwrap_or_default()),
+        events,
+    }))
 }
 
 /// Checks the instructions of a call.
-fn instructions(request: &ApiRequest, required: bool) -> Result<(), ApiError> {
+fn instructions(shared: &Shared, request: &ApiRequest, required: bool) -> Result<(), ApiError> {
     let url = request.filled("Url");
     if url.is_some_and(|url| !is_web_address(url)) {
         return Err(ApiError::bad(21205, "Url is not a valid URL"));
     }
-    recipient::check_callback(request)?;
+    recipient::check_callback(shared, request)?;
     let any =
         url.is_some() || request.filled("Twiml").is_some() || request.filled("ApplicationSid").is_some();
     if required && !any {

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::assets::Assets;
 use crate::change::{Mutation, NewMessage, Patch};
 use crate::faults::Faults;
+use crate::http::control_webhooks;
 use crate::iterate::ALWAYS;
 use crate::requests::RequestLog;
 use crate::shared::Shared;
@@ -40,6 +41,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .route("/assets", web::get().to(assets))
         .route("/verifications", web::get().to(verifications))
         .route("/unreachable", web::put().to(set_unreachable))
+        .configure(control_webhooks::configure)
         .default_service(web::to(HttpResponse::NotFound));
 }
 
@@ -67,6 +69,7 @@ async fn summary(shared: Data<Shared>) -> impl Responder {
             "GET /_sim/assets": "the main account's numbers and services",
             "GET /_sim/verifications": "every verification with its code, newest first",
             "PUT /_sim/unreachable": "refuse {\"recipient\"} with {\"code\"}, or with none again",
+            "webhooks": control_webhooks::addresses(),
         },
     }))
 }
@@ -126,8 +129,7 @@ fn done(found: bool) -> HttpResponse {
 }
 
 async fn mutate(shared: Data<Shared>, mutation: Json<Mutation>) -> impl Responder {
-    let (mut store, now) = shared.write_main();
-    Json(store.mutate(&mutation, now))
+    Json(super::mutate(&shared, &mutation))
 }
 
 #[derive(Debug, Deserialize)]
@@ -138,7 +140,7 @@ struct Advance {
 async fn advance(shared: Data<Shared>, by: Json<Advance>) -> HttpResponse {
     match Duration::try_seconds(by.seconds) {
         Some(by) => {
-            shared.clock.advance(by);
+            super::advance(&shared, by);
             HttpResponse::Ok().json(json!({ "now": shared.clock.now().to_rfc3339() }))
         }
         None => HttpResponse::BadRequest().finish(),

@@ -55,7 +55,10 @@ pub(crate) fn update(
     let row = store
         .row(sid, now)
         .ok_or_else(|| ApiError::not_found(&request.path))?;
-    Ok(ApiResponse::value(200, &row.to_message()))
+    let response = ApiResponse::value(200, &row.to_message());
+    drop(store);
+    shared.sender.wake();
+    Ok(response)
 }
 
 /// Deletes the message, which is a 404 afterwards.

@@ -56,6 +56,13 @@ pub(crate) async fn answer(request: HttpRequest, body: Bytes, shared: web::Data<
         Some(response) => response,
         None => route(&shared, &api_request, &faults).unwrap_or_else(ApiResponse::from),
     };
+    if let Some(test) = response.test.take() {
+        // The sender drops it only when the simulator ends.
+        response.body = match test.entry.await {
+            Ok(entry) => serde_json::to_vec(&(test.body)(&entry)).unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+    }
     if !api_request.json && response.content_type.starts_with("application/json") && response.status != 204 {
         response = ApiResponse {
             body: xml::from_json(&response.body),
@@ -180,6 +187,9 @@ fn start_response(
         .insert_header(("X-Shenanigans", "none"));
     if response.status == 401 {
         builder.insert_header((WWW_AUTHENTICATE, "Basic realm=\"Twilio API\""));
+    }
+    for (name, value) in &response.headers {
+        builder.insert_header((*name, value.as_str()));
     }
     if let Some(seconds) = response.retry_after {
         builder.insert_header((RETRY_AFTER, seconds.to_string()));

@@ -1,14 +1,32 @@
-//! `…/IncomingPhoneNumbers*`: the account's numbers.
+//! `…/IncomingPhoneNumbers*`: the account's numbers and their webhook settings.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::dates::{DAY, rfc2822};
 use crate::http::page;
 use crate::http::pattern::Pattern;
 use crate::http::request::ApiRequest;
 use crate::http::response::{ApiError, ApiResponse};
+use crate::http::setting_fields::{Field, Kind, read};
+use crate::numbers::all;
 use crate::shared::Shared;
-use crate::sid::fixed;
+
+/// The settings that an update may change.
+const SETTINGS: [Field; 14] = [
+    Field("FriendlyName", "friendly_name", Kind::Text),
+    Field("SmsUrl", "sms_url", Kind::Url),
+    Field("SmsMethod", "sms_method", Kind::Method),
+    Field("SmsFallbackUrl", "sms_fallback_url", Kind::Url),
+    Field("SmsFallbackMethod", "sms_fallback_method", Kind::Method),
+    Field("SmsApplicationSid", "sms_application_sid", Kind::Text),
+    Field("VoiceUrl", "voice_url", Kind::Url),
+    Field("VoiceMethod", "voice_method", Kind::Method),
+    Field("VoiceFallbackUrl", "voice_fallback_url", Kind::Url),
+    Field("VoiceFallbackMethod", "voice_fallback_method", Kind::Method),
+    Field("VoiceApplicationSid", "voice_application_sid", Kind::Text),
+    Field("StatusCallback", "status_callback", Kind::Url),
+    Field("StatusCallbackMethod", "status_callback_method", Kind::Method),
+    Field("VoiceCallerIdLookup", "voice_caller_id_lookup", Kind::Flag),
+];
 
 /// Lists the numbers that pass the filters.
 pub(crate) fn list(shared: &Shared, request: &ApiRequest, account: &str) -> Result<ApiResponse, ApiError> {
@@ -50,58 +68,17 @@ pub(crate) fn fetch(
         .ok_or_else(|| ApiError::not_found(&request.path))
 }
 
-/// Returns the SIDs of the numbers, with the numbers in E.164.
-pub(crate) fn owned(shared: &Shared, account: &str) -> Vec<(String, String)> {
-    let (store, _) = shared.read_of(account);
-    (0..)
-        .zip(&store.planner.numbers)
-        .map(|(index, number)| (fixed("PN", store.planner.seed, 200 + index), format!("+{number}")))
-        .collect()
-}
-
-fn all(shared: &Shared, account: &str) -> Vec<Value> {
-    let created = rfc2822(shared.clock.seconds() - 400 * DAY);
-    owned(shared, account)
-        .into_iter()
-        .enumerate()
-        .map(|(index, (sid, number))| {
-            json!({
-                "sid": sid,
-                "account_sid": account,
-                "friendly_name": format!("Line {}", index + 1),
-                "phone_number": number,
-                "capabilities": {"voice": true, "sms": true, "mms": index % 2 == 0, "fax": false},
-                "sms_url": "https://demo.twilio.com/welcome/sms/reply",
-                "sms_method": "POST",
-                "sms_fallback_url": "",
-                "sms_fallback_method": "POST",
-                "sms_application_sid": "",
-                "voice_url": "https://demo.twilio.com/welcome/voice/",
-                "voice_method": "POST",
-                "voice_fallback_url": null,
-                "voice_fallback_method": "POST",
-                "voice_application_sid": null,
-                "voice_caller_id_lookup": false,
-                "voice_receive_mode": "voice",
-                "status_callback": "",
-                "status_callback_method": "POST",
-                "trunk_sid": null,
-                "bundle_sid": null,
-                "address_sid": null,
-                "address_requirements": "none",
-                "identity_sid": null,
-                "emergency_status": "Active",
-                "emergency_address_sid": null,
-                "emergency_address_status": "unregistered",
-                "status": "in-use",
-                "type": "local",
-                "beta": false,
-                "origin": "twilio",
-                "api_version": "2010-04-01",
-                "date_created": created,
-                "date_updated": created,
-                "uri": format!("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers/{sid}.json"),
-            })
-        })
-        .collect()
+/// Changes the settings that the form names.
+pub(crate) fn update(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    sid: &str,
+) -> Result<ApiResponse, ApiError> {
+    fetch(shared, request, account, sid)?;
+    let mut changed = read(shared, request, &SETTINGS)?;
+    let now = crate::dates::rfc2822(shared.clock.seconds());
+    changed.insert("date_updated".to_owned(), Value::String(now));
+    shared.settings.change(sid, changed);
+    fetch(shared, request, account, sid)
 }

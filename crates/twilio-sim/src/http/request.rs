@@ -22,13 +22,16 @@ pub(crate) struct ApiRequest {
     host: Option<String>,
     basic: Option<(String, String)>,
     form: Vec<(String, String)>,
+    /// A JSON body; empty for other bodies.
+    pub(crate) json_body: Vec<u8>,
+    pub(crate) idempotency_key: Option<String>,
 }
 
 impl ApiRequest {
     pub(crate) fn new(request: &HttpRequest, body: &[u8]) -> Self {
         let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let is_form =
-            text(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        let is_of = |prefix: &str| text(CONTENT_TYPE).is_some_and(|kind| kind.starts_with(prefix));
+        let is_form = is_of("application/x-www-form-urlencoded");
         let form = form_urlencoded::parse(if is_form { body } else { b"" })
             .into_owned()
             .collect();
@@ -41,6 +44,16 @@ impl ApiRequest {
             host: text(HOST).and_then(twilio_host),
             basic: text(AUTHORIZATION).and_then(basic),
             form,
+            json_body: if is_of("application/json") {
+                body.to_vec()
+            } else {
+                Vec::new()
+            },
+            idempotency_key: request
+                .headers()
+                .get("Idempotency-Key")
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
         }
     }
 

@@ -1,6 +1,9 @@
 //! The results of handlers before the middleware adds headers: a response, or an error in Twilio's envelope.
 
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::webhooks::WebhookEntry;
 
 /// A response: a status and a JSON body (empty for 204).
 #[derive(Debug)]
@@ -11,6 +14,17 @@ pub(crate) struct ApiResponse {
     pub(crate) retry_after: Option<u64>,
     /// The name of the fault that caused it.
     pub(crate) fault: Option<&'static str>,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// A webhook whose end completes the response.
+    pub(crate) test: Option<PendingTest>,
+}
+
+/// A test of a webhook that has not ended.
+#[derive(Debug)]
+pub(crate) struct PendingTest {
+    pub(crate) entry: oneshot::Receiver<WebhookEntry>,
+    /// Makes the response's body from the entry.
+    pub(crate) body: fn(&WebhookEntry) -> Value,
 }
 
 impl ApiResponse {
@@ -21,6 +35,8 @@ impl ApiResponse {
             content_type: "application/json;charset=utf-8",
             retry_after: None,
             fault: None,
+            headers: Vec::new(),
+            test: None,
         }
     }
 
@@ -44,6 +60,8 @@ pub(crate) struct ApiError {
     code: u32,
     message: String,
     retry_after: Option<u64>,
+    /// Whether the body is a problem as in RFC 9457, as newer APIs send it.
+    problem: bool,
 }
 
 impl ApiError {
@@ -53,6 +71,15 @@ impl ApiError {
             code,
             message: message.into(),
             retry_after: None,
+            problem: false,
+        }
+    }
+
+    /// An error of an API that describes problems as in RFC 9457.
+    pub(crate) fn problem(status: u16, code: u32, detail: impl Into<String>) -> Self {
+        Self {
+            problem: true,
+            ..Self::new(status, code, detail)
         }
     }
 
@@ -98,10 +125,26 @@ impl ApiError {
     }
 
     fn envelope(&self) -> Value {
+        let url = format!("https://www.twilio.com/docs/errors/{}", self.code);
+        if self.problem {
+            let title = match self.status {
+                404 => "Not Found",
+                409 => "Conflict",
+                422 => "Unprocessable Content",
+                _ => "Bad Request",
+            };
+            return json!({
+                "type": url,
+                "title": title,
+                "status": self.status,
+                "detail": self.message,
+                "code": self.code,
+            });
+        }
         json!({
             "code": self.code,
             "message": self.message,
-            "more_info": format!("https://www.twilio.com/docs/errors/{}", self.code),
+            "more_info": url,
             "status": self.status,
         })
     }
@@ -109,9 +152,17 @@ impl ApiError {
 
 impl From<ApiError> for ApiResponse {
     fn from(error: ApiError) -> Self {
-        Self {
+        let response = Self {
             retry_after: error.retry_after,
             ..Self::value(error.status, &error.envelope())
+        };
+        if error.problem {
+            Self {
+                content_type: "application/problem+json",
+                ..response
+            }
+        } else {
+            response
         }
     }
 }

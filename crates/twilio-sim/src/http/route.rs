@@ -6,7 +6,8 @@ use crate::http::auth::{Resource, authenticate, authorize};
 use crate::http::request::ApiRequest;
 use crate::http::response::{ApiError, ApiResponse};
 use crate::http::{
-    account, available, calls, list, lookups, messages, numbers, send, services, usage, verify,
+    account, available, calls, conversations, events, list, lookups, messages, numbers, send, services,
+    usage, verify, webhook_configuration,
 };
 use crate::shared::Shared;
 
@@ -17,16 +18,25 @@ enum Product {
     Verify,
     Lookups,
     Messaging,
+    Conversations,
+    Events,
+    Webhooks,
 }
 
 impl Product {
-    /// Returns the product of a path, for clients that send everything to one origin.
-    fn of_path(segments: &[&str]) -> Option<Self> {
+    /// Returns the product of a path. Without a host, as from clients that send everything to one origin, the services of Messaging
+    /// and of Conversations differ by their SIDs.
+    fn of_path(segments: &[&str], host: Option<&str>) -> Option<Self> {
         match segments {
             ["2010-04-01", ..] => Some(Self::Api),
             ["v2", "Services", ..] => Some(Self::Verify),
             ["v2", "PhoneNumbers", ..] => Some(Self::Lookups),
+            ["v1", "Services", sid, ..] if sid.starts_with("IS") => Some(Self::Conversations),
+            ["v1", "Services"] if host == Some("conversations") => Some(Self::Conversations),
             ["v1", "Services", ..] => Some(Self::Messaging),
+            ["v1", "Configuration", ..] => Some(Self::Conversations),
+            ["v1", "Types" | "Schemas" | "Sinks" | "Subscriptions", ..] => Some(Self::Events),
+            ["v1", "Webhooks", ..] => Some(Self::Webhooks),
             _ => None,
         }
     }
@@ -38,6 +48,9 @@ impl Product {
             Self::Verify => "verify",
             Self::Lookups => "lookups",
             Self::Messaging => "messaging",
+            Self::Conversations => "conversations",
+            Self::Events => "events",
+            Self::Webhooks => "webhooks",
         }
     }
 
@@ -47,6 +60,9 @@ impl Product {
             Self::Verify => Resource::Verify,
             Self::Lookups => Resource::Lookups,
             Self::Messaging => Resource::MessagingServices,
+            Self::Conversations => Resource::Conversations,
+            Self::Events => Resource::Events,
+            Self::Webhooks => Resource::Webhooks,
         }
     }
 }
@@ -56,7 +72,7 @@ pub(crate) fn route(shared: &Shared, request: &ApiRequest, faults: &Faults) -> R
     let caller = authenticate(shared, request)?;
     let segments = request.segments();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let product = Product::of_path(&segments)
+    let product = Product::of_path(&segments, request.host_label())
         .filter(|product| request.host_label().is_none_or(|label| label == product.label()))
         .ok_or_else(|| ApiError::not_found(&request.path))?;
     let rest = segments.get(1..).unwrap_or_default();
@@ -83,8 +99,14 @@ pub(crate) fn route(shared: &Shared, request: &ApiRequest, faults: &Faults) -> R
         (Product::Lookups, "GET", ["PhoneNumbers", number]) => lookups::fetch(shared, request, number),
         (Product::Messaging, "GET", ["Services"]) => services::list(shared, request, account),
         (Product::Messaging, "GET", ["Services", sid]) => services::fetch(shared, request, account, sid),
+        (Product::Messaging, "POST", ["Services", sid]) => services::update(shared, request, account, sid),
         (Product::Messaging, "GET", ["Services", sid, "PhoneNumbers"]) => {
             services::numbers(shared, request, account, sid)
+        }
+        (Product::Conversations, _, rest) => conversations::route(shared, request, account, rest),
+        (Product::Events, _, rest) => events::route(shared, request, account, rest),
+        (Product::Webhooks, _, ["Webhooks", rest @ ..]) => {
+            webhook_configuration::route(shared, request, rest)
         }
         _ => Err(unknown(request)),
     }
@@ -128,6 +150,7 @@ fn api(
         ("GET", ["Keys"]) => account::keys(shared, request),
         ("GET", ["IncomingPhoneNumbers"]) => numbers::list(shared, request, account),
         ("GET", ["IncomingPhoneNumbers", sid]) => numbers::fetch(shared, request, account, sid),
+        ("POST", ["IncomingPhoneNumbers", sid]) => numbers::update(shared, request, account, sid),
         ("GET", ["AvailablePhoneNumbers", country, kind]) => available::list(shared, request, country, kind),
         ("GET", ["Usage", "Records"]) => usage::records(shared, request, account, None),
         ("GET", ["Usage", "Records", period]) => usage::records(shared, request, account, Some(period)),
@@ -136,7 +159,8 @@ fn api(
     }
 }
 
-fn unknown(request: &ApiRequest) -> ApiError {
+/// Returns the error for a path or method that a product does not have.
+pub(super) fn unknown(request: &ApiRequest) -> ApiError {
     match request.method.as_str() {
         "GET" | "POST" | "DELETE" => ApiError::not_found(&request.path),
         _ => ApiError::new(405, 20004, "Method not allowed"),

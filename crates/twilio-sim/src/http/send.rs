@@ -3,6 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 
 use crate::calendar::Calendar;
+use crate::callbacks;
 use crate::change::NewMessage;
 use crate::credentials::Caller;
 use crate::http::recipient;
@@ -25,7 +26,7 @@ pub(crate) fn send(
     account: &str,
     caller: Caller,
 ) -> Result<ApiResponse, ApiError> {
-    let new = check(request, shared.clock.now())?;
+    let mut new = check(shared, request, shared.clock.now())?;
     if caller == Caller::Test {
         check_magic_numbers(&new)?;
         let message =
@@ -33,6 +34,9 @@ pub(crate) fn send(
         return Ok(ApiResponse::value(201, &message));
     }
     recipient::check(shared, new.to.as_deref().unwrap_or_default())?;
+    if let (None, Some(service)) = (&new.status_callback, &new.messaging_service_sid) {
+        new.status_callback = callbacks::service_status_callback(shared, account, service);
+    }
     let (mut store, now) = shared.write_of(account);
     if let Some(from) = &new.from {
         own(&store.planner, from)?;
@@ -49,10 +53,15 @@ pub(crate) fn send(
         .ok_or_else(|| ApiError::not_found(&request.path))?;
     let mut message = row.to_message();
     message.subresource_uris.feedback = None;
+    let watched = store.next_change().is_some();
+    drop(store);
+    if watched {
+        shared.sender.wake();
+    }
     Ok(ApiResponse::value(201, &message))
 }
 
-fn check(request: &ApiRequest, now: DateTime<Utc>) -> Result<NewMessage, ApiError> {
+fn check(shared: &Shared, request: &ApiRequest, now: DateTime<Utc>) -> Result<NewMessage, ApiError> {
     let to = request
         .filled("To")
         .ok_or_else(|| ApiError::bad(21604, "A 'To' phone number is required."))?;
@@ -81,7 +90,7 @@ fn check(request: &ApiRequest, now: DateTime<Utc>) -> Result<NewMessage, ApiErro
     if from == Some(to) {
         return Err(ApiError::bad(21266, "'To' and 'From' number cannot be the same"));
     }
-    check_content(request)?;
+    check_content(shared, request)?;
     if body.is_some_and(|body| body.chars().count() > LONGEST_BODY) {
         return Err(ApiError::bad(
             21617,
@@ -96,6 +105,7 @@ fn check(request: &ApiRequest, now: DateTime<Utc>) -> Result<NewMessage, ApiErro
         messaging_service_sid: service.map(str::to_owned),
         num_media: media,
         send_at: send_at(request, now, service.is_some())?,
+        status_callback: request.filled("StatusCallback").map(str::to_owned),
         ..NewMessage::default()
     })
 }
@@ -144,7 +154,7 @@ fn no_service() -> ApiError {
 }
 
 /// Checks the content: a template and its variables, media, and the status callback.
-fn check_content(request: &ApiRequest) -> Result<(), ApiError> {
+fn check_content(shared: &Shared, request: &ApiRequest) -> Result<(), ApiError> {
     if let Some(sid) = request.filled("ContentSid")
         && !(sid.starts_with("HX") && sid.len() == 34)
     {
@@ -166,7 +176,7 @@ fn check_content(request: &ApiRequest) -> Result<(), ApiError> {
     if !media_is_fetchable {
         return Err(ApiError::bad(21620, "Invalid media URL(s)"));
     }
-    recipient::check_callback(request)
+    recipient::check_callback(shared, request)
 }
 
 /// Returns whether `text` is E.164 or a short code, with or without a channel prefix.

@@ -1,21 +1,38 @@
-//! Messaging v1: the account's Messaging Services and their numbers.
+//! Messaging v1: the account's Messaging Services, their webhook settings and their numbers.
 
 use serde_json::{Value, json};
 
 use crate::dates::{DAY, iso8601};
+use crate::http::page;
 use crate::http::request::ApiRequest;
 use crate::http::response::{ApiError, ApiResponse};
-use crate::http::{numbers, page};
+use crate::http::setting_fields::{Field, Kind, read};
+use crate::numbers;
 use crate::phone::Phone;
 use crate::shared::Shared;
+
+/// The settings that an update may change.
+const SETTINGS: [Field; 7] = [
+    Field("FriendlyName", "friendly_name", Kind::Text),
+    Field("InboundRequestUrl", "inbound_request_url", Kind::Url),
+    Field("InboundMethod", "inbound_method", Kind::Method),
+    Field("FallbackUrl", "fallback_url", Kind::Url),
+    Field("FallbackMethod", "fallback_method", Kind::Method),
+    Field("StatusCallback", "status_callback", Kind::Url),
+    Field(
+        "UseInboundWebhookOnNumber",
+        "use_inbound_webhook_on_number",
+        Kind::Flag,
+    ),
+];
 
 /// Lists the services.
 pub(crate) fn list(shared: &Shared, request: &ApiRequest, account: &str) -> Result<ApiResponse, ApiError> {
     let origin = request.origin(shared);
-    let services = sids(shared, account)
+    let services = numbers::services(shared, account)
         .iter()
         .enumerate()
-        .map(|(index, sid)| resource(shared, &origin, account, index, sid))
+        .map(|(index, sid)| numbers::service(shared, &origin, account, index, sid))
         .collect();
     page::nested(shared, request, "services", services)
 }
@@ -30,8 +47,23 @@ pub(crate) fn fetch(
     let index = position(shared, request, account, sid)?;
     Ok(ApiResponse::value(
         200,
-        &resource(shared, &request.origin(shared), account, index, sid),
+        &numbers::service(shared, &request.origin(shared), account, index, sid),
     ))
+}
+
+/// Changes the settings that the form names.
+pub(crate) fn update(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    sid: &str,
+) -> Result<ApiResponse, ApiError> {
+    position(shared, request, account, sid)?;
+    let mut changed = read(shared, request, &SETTINGS)?;
+    let now = iso8601(shared.clock.seconds());
+    changed.insert("date_updated".to_owned(), Value::String(now));
+    shared.settings.change(sid, changed);
+    fetch(shared, request, account, sid)
 }
 
 /// Lists the numbers of a service. The first service has every number of the account.
@@ -64,49 +96,9 @@ pub(crate) fn numbers(
     page::nested(shared, request, "phone_numbers", senders)
 }
 
-fn sids(shared: &Shared, account: &str) -> Vec<String> {
-    let (store, _) = shared.read_of(account);
-    store.planner.services.clone()
-}
-
 fn position(shared: &Shared, request: &ApiRequest, account: &str, sid: &str) -> Result<usize, ApiError> {
-    sids(shared, account)
+    numbers::services(shared, account)
         .iter()
         .position(|one| one == sid)
         .ok_or_else(|| ApiError::not_found(&request.path))
-}
-
-fn resource(shared: &Shared, origin: &str, account: &str, index: usize, sid: &str) -> Value {
-    let created = iso8601(shared.clock.seconds() - 300 * DAY);
-    let url = format!("{origin}/v1/Services/{sid}");
-    json!({
-        "sid": sid,
-        "account_sid": account,
-        "friendly_name": format!("Simulated service {}", index + 1),
-        "inbound_request_url": null,
-        "inbound_method": "POST",
-        "fallback_url": null,
-        "fallback_method": "POST",
-        "status_callback": null,
-        "sticky_sender": true,
-        "mms_converter": true,
-        "smart_encoding": true,
-        "scan_message_content": "inherit",
-        "fallback_to_long_code": false,
-        "area_code_geomatch": true,
-        "synchronous_validation": false,
-        "validity_period": 36_000,
-        "usecase": "undeclared",
-        "us_app_to_person_registered": false,
-        "use_inbound_webhook_on_number": true,
-        "date_created": created,
-        "date_updated": created,
-        "url": url,
-        "links": {
-            "phone_numbers": format!("{url}/PhoneNumbers"),
-            "short_codes": format!("{url}/ShortCodes"),
-            "alpha_senders": format!("{url}/AlphaSenders"),
-            "messages": format!("{url}/Messages"),
-        },
-    })
 }

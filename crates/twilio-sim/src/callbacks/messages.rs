@@ -44,11 +44,9 @@ fn status_callback(seed: u64, account: &str, change: &StatusChange, url: &str) -
     if is_whatsapp(message) {
         form = form
             .add("ChannelInstallSid", fixed("XE", seed, 400))
-            .add("ChannelPrefix", "whatsapp")
-            .add("ChannelToAddress", message.to.as_deref().unwrap_or_default());
+            .add("ChannelPrefix", "whatsapp");
         form = match message.status {
             Status::Read => form.add("EventType", "READ"),
-            Status::Delivered => form.add("EventType", "DELIVERED"),
             Status::Failed | Status::Undelivered => {
                 form.add_some("ChannelStatusMessage", message.error_message.as_deref())
             }

@@ -98,13 +98,13 @@ pub(crate) fn send_custom(shared: &Shared, webhook: CustomWebhook) {
     let callback = Callback {
         kind: WebhookKind::Custom,
         account,
+        ordered: !webhook.subject.is_empty(),
         subject: webhook.subject,
         state: webhook.state,
         url: webhook.url,
         method: webhook.method,
         payload,
         fallback: None,
-        ordered: true,
         setting: None,
     };
     shared.sender.take(callback, &shared.faults().webhooks, None);
@@ -124,7 +124,7 @@ pub struct CustomWebhook {
     pub json: Option<serde_json::Value>,
     /// Signs with the auth token of this account; the main account when absent.
     pub account_sid: Option<String>,
-    /// Webhooks with one subject are sent one after the other.
+    /// Webhooks with one subject are sent one after the other, those without a subject at once.
     pub subject: String,
     /// The status, for faults that affect only some.
     pub state: String,

@@ -51,8 +51,11 @@ pub(crate) fn insert(shared: &Shared, message: NewMessage) -> String {
         .and_then(|key| store.row_at(key, now))
         .map(|row| row.sid())
         .unwrap_or_default();
+    let watched = store.next_change().is_some();
     drop(store);
-    shared.sender.wake();
+    if watched {
+        shared.sender.wake();
+    }
     sid
 }
 

@@ -40,6 +40,7 @@ fn custom(simulator: &Simulator, url: &str, method: WebhookMethod) {
         url: url.to_owned(),
         method,
         parameters: vec![("a".to_owned(), "1".to_owned())],
+        subject: "one".to_owned(),
         ..CustomWebhook::default()
     });
 }
@@ -160,6 +161,7 @@ fn a_wrong_signature_and_an_altered_body_do_not_verify() {
         simulator.send_webhook(CustomWebhook {
             url: format!("{ORIGIN}/x"),
             json: Some(serde_json::json!({"a": 1})),
+            subject: "one".to_owned(),
             ..CustomWebhook::default()
         });
         settled(&simulator);

@@ -43,5 +43,5 @@ pub use sync::{
 pub use timestamp::{ParseTimestampError, Timestamp};
 pub use webhook::{
     DEFAULT_RETRY_SECONDS, Delivery, DeliveryAttempt, DeliveryId, DeliveryStatus, Endpoint, EndpointHealth,
-    EndpointId, EndpointSettings, EndpointSlot, WebhookFormat, matches_type,
+    EndpointId, EndpointSettings, EndpointSlot, LONGEST_PAUSE, WebhookFormat, matches_type,
 };

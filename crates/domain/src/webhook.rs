@@ -140,6 +140,18 @@ pub struct EndpointHealth {
     pub paused_until: Option<Timestamp>,
 }
 
+/// No pause is longer. One that ends later was written by a wrong clock.
+pub const LONGEST_PAUSE: Duration = Duration::from_hours(6);
+
+impl EndpointHealth {
+    /// Until when no attempt is made, if that is after `now`.
+    pub fn pause(&self, now: Timestamp) -> Option<Timestamp> {
+        let longest = now.plus(LONGEST_PAUSE).plus(Timestamp::CLOCK_SKEW);
+        self.paused_until
+            .filter(|until| now < *until && *until <= longest)
+    }
+}
+
 impl Endpoint {
     /// Whether the app asked for this event at this endpoint. An event whose data is erased is not sent.
     pub fn wants(&self, event: &Event) -> bool {

@@ -133,7 +133,9 @@ pub(crate) fn action_ended(
     let event_type = match error {
         None => EventType::ActionSucceeded,
         Some(error) => {
-            data.insert("error".to_owned(), error.clone());
+            // Without the provider's response, which may be large: the result has it.
+            let error = json!({ "code": error.get("kind"), "message": error.get("message") });
+            data.insert("error".to_owned(), error);
             EventType::ActionFailed
         }
     };

@@ -96,8 +96,12 @@ async fn store_problem(
         if same {
             connections::set_problem(c, row.id, Some(&problem))?;
             // A problem that lasts is one event.
-            if row.problem.is_none_or(|known| known.kind != AUTH_PROBLEM) {
-                events::refused(c, &checked, &problem, problem.at)?;
+            if row
+                .problem
+                .as_ref()
+                .is_none_or(|known| known.kind != AUTH_PROBLEM)
+            {
+                events::refused(c, &row, &problem, problem.at)?;
             }
         }
         Ok(same)
@@ -113,10 +117,12 @@ pub async fn clear_problem(gateway: &Gateway, connection: &Connection) -> Result
     // Compared, since another process may have stored a problem of new credentials.
     let problem = connection.problem.clone();
     if let Some(problem) = problem.filter(|problem| problem.kind == AUTH_PROBLEM) {
-        let (cleared, now) = (connection.clone(), gateway.clock.now());
+        let (id, now) = (connection.id, gateway.clock.now());
         let cleared = gateway.store.write(move |c| {
-            if connections::clear_problem(c, cleared.id, &problem)? {
-                events::recovered(c, &cleared, &problem, now)?;
+            if connections::clear_problem(c, id, &problem)?
+                && let Some(row) = connections::get_any_environment(c, id)?
+            {
+                events::recovered(c, &row, &problem, now)?;
             }
             Ok(())
         });

@@ -41,6 +41,8 @@ pub struct AttemptEnd {
     pub delivery: RowId<Delivery>,
     /// The attempt.
     pub attempt: DeliveryAttempt,
+    /// How many attempts came before it since the delivery was made or replayed.
+    pub tries: i64,
     /// What follows.
     pub then: ThenDelivery,
 }
@@ -95,7 +97,13 @@ pub fn make(
             Bind::integer(now.as_micros()),
         ]);
     }
-    insert_rows(c, insert, conflict, rows)
+    insert_rows(c, insert, conflict, rows)?;
+    if again && endpoint.settings.ordered {
+        // A delivery that begins anew counted as pending above, perhaps alone.
+        let theirs: Vec<Option<i64>> = held_back.into_iter().collect();
+        release_next(c, endpoint, Some(&theirs), now)?;
+    }
+    Ok(())
 }
 
 /// The connections of these events with a pending delivery.
@@ -174,16 +182,49 @@ pub fn due(
         .into_iter()
         .map(|event| (event.number.raw(), event))
         .collect();
-    let due = found.into_iter().filter_map(|(number, event, attempts, tries)| {
-        Some(DueDelivery {
-            number: RowId::from_raw(number),
-            event: events.remove(&event)?,
-            attempts,
-            tries,
-        })
-    });
-    Ok(due.collect())
+    let (mut due, mut erased) = (Vec::new(), Vec::new());
+    for (number, event, attempts, tries) in found {
+        match events.remove(&event) {
+            Some(event) if event.data.is_some() => due.push(DueDelivery {
+                number: RowId::from_raw(number),
+                event,
+                attempts,
+                tries,
+            }),
+            // Its event was erased while the delivery was made.
+            _ => erased.push(number),
+        }
+    }
+    end(c, DeliveryStatus::Aborted, &erased, false, now)?;
+    Ok(due)
 }
+
+/// Ends pending deliveries; `tried` counts an attempt of each.
+fn end(
+    c: &mut DbConn,
+    status: DeliveryStatus,
+    numbers: &[i64],
+    tried: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    let tried = if tried { TRIED } else { "" };
+    let sql = format!(
+        "UPDATE webhook_deliveries SET status = ?{tried}, due_at = NULL, finished_at = ? WHERE status = 'pending' AND number {}",
+        any(c.dialect())
+    );
+    let binds = vec![
+        Bind::text(status.as_str()),
+        Bind::integer(now.as_micros()),
+        integer_list(c.dialect(), numbers)?,
+    ];
+    Statement::new(sql, binds).execute(c).map(drop)
+}
+
+/// Counts an attempt.
+const TRIED: &str = ", attempts = attempts + 1, tries = tries + 1";
 
 /// Returns when the next attempt of a delivery of the endpoint is due.
 pub fn next_due(c: &mut DbConn, endpoint: RowId<Endpoint>) -> Result<Option<Timestamp>, StoreError> {
@@ -200,9 +241,13 @@ pub fn store_ends(
     ends: &[AttemptEnd],
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let all: Vec<i64> = ends.iter().map(|end| end.delivery.raw()).collect();
+    let erased = erased(c, &all)?;
     let insert =
         "INSERT INTO webhook_attempts (delivery, attempt, at, duration_ms, status, error, response) VALUES ";
     let rows = ends.iter().map(|end| {
+        let response = end.attempt.response.as_deref();
+        let response = response.filter(|_| !erased.contains(&end.delivery.raw()));
         vec![
             Bind::integer(end.delivery.raw()),
             Bind::integer(end.attempt.attempt),
@@ -210,52 +255,38 @@ pub fn store_ends(
             Bind::integer(end.attempt.duration_ms),
             Bind::Integer(end.attempt.status),
             Bind::Text(end.attempt.error.as_deref().map(Into::into)),
-            Bind::Text(end.attempt.response.as_deref().map(Into::into)),
+            Bind::Text(response.map(Into::into)),
         ]
     });
     insert_rows(c, insert, " ON CONFLICT DO NOTHING", rows.collect())?;
-    let tried = "attempts = attempts + 1, tries = tries + 1";
-    let mut ended = Vec::new();
-    for status in [
-        DeliveryStatus::Delivered,
-        DeliveryStatus::Failed,
-        DeliveryStatus::Aborted,
-    ] {
-        let numbers: Vec<i64> = ends
-            .iter()
-            .filter(|end| end.then == ThenDelivery::Ended(status))
-            .map(|end| end.delivery.raw())
-            .collect();
-        if numbers.is_empty() {
-            continue;
-        }
+    let delivered = ThenDelivery::Ended(DeliveryStatus::Delivered);
+    let accepted = ends.iter().filter(|end| end.then == delivered);
+    let accepted: Vec<i64> = accepted.map(|end| end.delivery.raw()).collect();
+    end(c, DeliveryStatus::Delivered, &accepted, true, now)?;
+    let mut ended = accepted;
+    for attempted in ends.iter().filter(|end| end.then != delivered) {
+        let (status, due_at) = match attempted.then {
+            ThenDelivery::Ended(status) => (status, None),
+            ThenDelivery::Again(due_at) => (DeliveryStatus::Pending, Some(due_at)),
+        };
+        let finished_at = due_at.is_none().then(|| now.as_micros());
+        let (due_at, due_within) = lease::due(due_at, now);
+        // Not if this was stored before, or the delivery was replayed meanwhile.
         let sql = format!(
-            "UPDATE webhook_deliveries SET status = ?, {tried}, due_at = NULL, finished_at = ? \
-             WHERE status = 'pending' AND number {}",
-            any(c.dialect())
+            "UPDATE webhook_deliveries SET status = ?{TRIED}, due_at = ?, due_within = ?, finished_at = ? \
+             WHERE status = 'pending' AND number = ? AND attempts = ? AND tries = ?"
         );
         let binds = vec![
             Bind::text(status.as_str()),
-            Bind::integer(now.as_micros()),
-            integer_list(c.dialect(), &numbers)?,
-        ];
-        Statement::new(sql, binds).execute(c)?;
-        ended.extend(numbers);
-    }
-    for end in ends {
-        let ThenDelivery::Again(due_at) = end.then else {
-            continue;
-        };
-        let (due_at, due_within) = lease::due(Some(due_at), now);
-        let sql = format!(
-            "UPDATE webhook_deliveries SET {tried}, due_at = ?, due_within = ? WHERE status = 'pending' AND number = ?"
-        );
-        let binds = vec![
             Bind::Integer(due_at),
             Bind::integer(due_within),
-            Bind::integer(end.delivery.raw()),
+            Bind::Integer(finished_at),
+            Bind::integer(attempted.delivery.raw()),
+            Bind::integer(attempted.attempt.attempt - 1),
+            Bind::integer(attempted.tries),
         ];
         Statement::new(sql, binds).execute(c)?;
+        ended.push(attempted.delivery.raw());
     }
     if endpoint.settings.ordered && !ended.is_empty() {
         let sql = format!(
@@ -267,6 +298,40 @@ pub fn store_ends(
         release_next(c, endpoint, Some(&theirs), now)?;
     }
     Ok(())
+}
+
+/// The deliveries of which the event was erased with its connection.
+fn erased(c: &mut DbConn, deliveries: &[i64]) -> Result<HashSet<i64>, StoreError> {
+    let sql = format!(
+        "SELECT number FROM webhook_deliveries WHERE number {} AND event IN (SELECT number FROM events WHERE data IS NULL)",
+        any(c.dialect())
+    );
+    let list = integer_list(c.dialect(), deliveries)?;
+    let found = Statement::new(sql, vec![list]).load(c, |row| row.some_integer(0))?;
+    Ok(found.into_iter().collect())
+}
+
+/// Makes due what an endpoint holds back that is ordered no longer.
+pub(crate) fn release_all(
+    c: &mut DbConn,
+    endpoint: RowId<Endpoint>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE webhook_deliveries SET due_at = ?, due_within = 0 \
+               WHERE endpoint = ? AND status = 'pending' AND due_at IS NULL";
+    let binds = vec![Bind::integer(now.as_micros()), Bind::integer(endpoint.raw())];
+    Statement::new(sql, binds).execute(c).map(drop)
+}
+
+/// Makes due, in all ordered endpoints, the first pending delivery of each connection of which none is due. Call it after events were
+/// pruned: one of them may have held back others. Returns the endpoints.
+pub(crate) fn release_after_prune(c: &mut DbConn, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let sql = "UPDATE webhook_deliveries SET due_at = ?, due_within = 0 WHERE number IN \
+               (SELECT min(d.number) FROM webhook_deliveries AS d JOIN webhook_endpoints AS e ON e.number = d.endpoint \
+               WHERE e.ordered AND d.status = 'pending' GROUP BY d.endpoint, d.connection_id HAVING count(d.due_at) = 0) \
+               RETURNING endpoint";
+    let binds = vec![Bind::integer(now.as_micros())];
+    Statement::new(sql, binds).load(c, |row| row.some_integer(0))
 }
 
 /// Makes due, in an ordered endpoint, the first pending delivery of each of these connections, or of all, of which none is due.
@@ -315,12 +380,32 @@ pub(crate) fn release_misdated(c: &mut DbConn, endpoints: &[i64], now: Timestamp
     Statement::new(sql, binds).execute(c).map(drop)
 }
 
-/// Begins a delivery anew, whatever its state. Returns false if its event was erased.
-pub fn replay(c: &mut DbConn, delivery: RowId<Delivery>, now: Timestamp) -> Result<bool, StoreError> {
+/// Begins a delivery anew, whatever its state; in an ordered endpoint after earlier ones of its connection. Returns false if its event was
+/// erased.
+pub fn replay(
+    c: &mut DbConn,
+    endpoint: &Endpoint,
+    delivery: RowId<Delivery>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let due_at = (!endpoint.settings.ordered).then(|| now.as_micros());
     let sql = "UPDATE webhook_deliveries SET status = 'pending', tries = 0, due_at = ?, due_within = 0, finished_at = NULL \
-               WHERE number = ? AND event IN (SELECT number FROM events WHERE data IS NOT NULL)";
-    let binds = vec![Bind::integer(now.as_micros()), Bind::integer(delivery.raw())];
-    Ok(Statement::new(sql, binds).execute(c)? == 1)
+               WHERE number = ? AND event IN (SELECT number FROM events WHERE data IS NOT NULL) RETURNING connection_id";
+    let binds = vec![Bind::Integer(due_at), Bind::integer(delivery.raw())];
+    let replayed = Statement::new(sql, binds).load(c, |row| row.integer(0))?;
+    if endpoint.settings.ordered && !replayed.is_empty() {
+        release_next(c, endpoint, Some(&replayed), now)?;
+    }
+    Ok(!replayed.is_empty())
+}
+
+/// Deletes up to `limit` deliveries of an endpoint. Returns how many; repeat until that is less than `limit`.
+pub fn delete_some(c: &mut DbConn, endpoint: RowId<Endpoint>, limit: i64) -> Result<i64, StoreError> {
+    let sql = "DELETE FROM webhook_deliveries WHERE number IN \
+               (SELECT number FROM webhook_deliveries WHERE endpoint = ? ORDER BY number LIMIT ?)";
+    let binds = vec![Bind::integer(endpoint.raw()), Bind::integer(limit)];
+    let deleted = Statement::new(sql, binds).execute(c)?;
+    Ok(i64::try_from(deleted).unwrap_or(i64::MAX))
 }
 
 /// Begins up to `limit` failed deliveries of the endpoint anew, oldest first, of events since a time. Returns how many; repeat until that is

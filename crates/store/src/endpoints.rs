@@ -82,6 +82,8 @@ pub fn insert(
         endpoints::environment_id.eq(environment.raw()),
         endpoints::slot.eq(slot.map(EndpointSlot::as_str)),
         endpoints::position.eq(position),
+        // For events that are published before this is committed.
+        endpoints::due_at.eq(now.as_micros()),
         endpoints::created_at.eq(now.as_micros()),
         endpoints::updated_at.eq(now.as_micros()),
         set(settings)?,
@@ -101,6 +103,9 @@ pub fn change(
     diesel::update(endpoints::table.find(endpoint.raw()))
         .set((endpoints::updated_at.eq(now.as_micros()), set(settings)?))
         .execute(c)?;
+    if !settings.ordered {
+        crate::deliveries::release_all(c, endpoint, now)?;
+    }
     if !settings.enabled {
         return Ok(());
     }
@@ -322,6 +327,22 @@ pub fn publish(c: &mut DbConn, limit: i64, now: Timestamp) -> Result<usize, Stor
     Ok(published)
 }
 
+/// Deletes up to `limit` published events that are older than `before`, with their deliveries, and lets go what these held back in ordered
+/// endpoints. Returns how many events those were; repeat until that is less than `limit`.
+pub fn prune_events(
+    c: &mut DbConn,
+    before: Timestamp,
+    limit: i64,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let pruned = crate::events::prune(c, before, limit)?;
+    if pruned > 0 {
+        let released = crate::deliveries::release_after_prune(c, now)?;
+        lease::make_due::<Endpoint>(c, &released, now)?;
+    }
+    Ok(pruned)
+}
+
 /// Makes an endpoint due now. Its holder, if any, looks for more work before it gives the lease back.
 pub fn wake(c: &mut DbConn, endpoint: RowId<Endpoint>, now: Timestamp) -> Result<(), StoreError> {
     wake_where(c, "number = ?", vec![Bind::integer(endpoint.raw())], now)
@@ -330,11 +351,13 @@ pub fn wake(c: &mut DbConn, endpoint: RowId<Endpoint>, now: Timestamp) -> Result
 /// Makes the enabled endpoints of these environments due now, except those that wait after failures.
 fn wake_all(c: &mut DbConn, environments: &[i64], now: Timestamp) -> Result<(), StoreError> {
     let filter = format!(
-        "enabled AND (paused_until IS NULL OR paused_until <= ?) AND environment_id {}",
+        "enabled AND (paused_until IS NULL OR paused_until <= ? OR paused_until > ?) AND environment_id {}",
         any(c.dialect())
     );
+    let longest = now.plus(domain::LONGEST_PAUSE).plus(Timestamp::CLOCK_SKEW);
     let binds = vec![
         Bind::integer(now.as_micros()),
+        Bind::integer(longest.as_micros()),
         integer_list(c.dialect(), environments)?,
     ];
     wake_where(c, &filter, binds, now)

@@ -245,7 +245,13 @@ pub fn position_before_change(
     const PAGE: i64 = 500;
     let mut position = 0;
     loop {
-        let batch = after(c, environment, position, &[EventType::SyncSucceeded], PAGE)?;
+        let batch = after(
+            c,
+            environment,
+            position,
+            &[EventType::SyncSucceeded, EventType::SyncFailed],
+            PAGE,
+        )?;
         let reaches = |event: &&Event| {
             let models = event
                 .data
@@ -276,7 +282,7 @@ pub(crate) fn by_numbers(c: &mut DbConn, numbers: &[i64]) -> Result<Vec<Event>, 
     Ok(rows.into_iter().map(Event::from).collect())
 }
 
-/// Erases the data of up to `limit` events of a connection, with the responses to their deliveries, and ends deliveries that are pending.
+/// Erases the data of up to `limit` events of a connection, except that of its deletion, with the responses to their deliveries, and ends deliveries that are pending.
 /// Returns how many events those were.
 pub fn erase(
     c: &mut DbConn,
@@ -285,7 +291,8 @@ pub fn erase(
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     let sql = "UPDATE events SET data = NULL, url_override = NULL WHERE number IN \
-               (SELECT number FROM events WHERE connection_id = ? AND data IS NOT NULL ORDER BY number LIMIT ?) RETURNING number";
+               (SELECT number FROM events WHERE connection_id = ? AND data IS NOT NULL AND type <> 'connection.deleted' \
+               ORDER BY number LIMIT ?) RETURNING number";
     let binds = vec![Bind::integer(connection.raw()), Bind::integer(limit)];
     let erased = Statement::new(sql, binds).load(c, |row| row.some_integer(0))?;
     if erased.is_empty() {
@@ -293,6 +300,13 @@ pub fn erase(
     }
     let any = any(c.dialect());
     let numbers = |c: &DbConn| integer_list(c.dialect(), &erased);
+    // The endpoints before their deliveries, as the holders of their leases lock them.
+    let lock = locking(c, " FOR NO KEY UPDATE");
+    let sql = format!(
+        "SELECT number FROM webhook_endpoints WHERE number IN (SELECT endpoint FROM webhook_deliveries WHERE event {any}) \
+         ORDER BY number{lock}"
+    );
+    Statement::new(sql, vec![numbers(c)?]).load(c, |_| Ok(()))?;
     let sql = format!(
         "UPDATE webhook_attempts SET response = NULL WHERE delivery IN (SELECT number FROM webhook_deliveries WHERE event {any})"
     );
@@ -304,9 +318,8 @@ pub fn erase(
     Ok(erased.len())
 }
 
-/// Deletes up to `limit` published events that are older than `before`, with their deliveries. Returns how many; repeat until that is less
-/// than `limit`.
-pub fn prune(c: &mut DbConn, before: Timestamp, limit: i64) -> Result<i64, StoreError> {
+/// Deletes up to `limit` published events that are older than `before`, with their deliveries. Returns how many.
+pub(crate) fn prune(c: &mut DbConn, before: Timestamp, limit: i64) -> Result<i64, StoreError> {
     let sql = "DELETE FROM events WHERE number IN \
                (SELECT number FROM events WHERE created_at < ? AND position IS NOT NULL ORDER BY created_at LIMIT ?)";
     let binds = vec![Bind::integer(before.as_micros()), Bind::integer(limit)];

@@ -33,6 +33,8 @@ const PAUSES: Backoff = Backoff {
 const GIVE_UP: Duration = Duration::from_hours(5 * 24);
 /// How long to wait before storing results again while the database is unavailable.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
+/// How long one worker works on an endpoint before it gives it back.
+const LONGEST_TURN: Duration = Duration::from_secs(30);
 /// Results that arrive within this time are stored together.
 const GATHER: Duration = Duration::from_millis(5);
 
@@ -106,11 +108,13 @@ impl Owner<'_> {
     ) -> Result<(), gateway::GatewayError> {
         // Before the first turn, so that nothing is missed between two of them.
         let mut due = self.gateway.delivery_due.subscribe();
+        let began = Instant::now();
         let mut tasks: JoinSet<Attempted> = JoinSet::new();
         let mut ended: Vec<Attempted> = Vec::new();
         let mut endpoint = claimed;
         loop {
-            let stop = stopping.is_cancelled();
+            // Others wait for their turn, too.
+            let stop = stopping.is_cancelled() || began.elapsed() > LONGEST_TURN;
             let wanted = if stop { 0 } else { self.wanted(&endpoint) };
             let turn = match self.turn(&ended, wanted, stop).await {
                 Ok(turn) => turn,
@@ -133,10 +137,10 @@ impl Owner<'_> {
             let pause = turn.next.map_or(poll, |next| next.since(now).min(poll));
             tokio::select! {
                 Some(done) = tasks.join_next(), if !tasks.is_empty() => {
-                    self.ended(done, &mut ended);
+                    self.ended(done, &mut ended)?;
                     let until = Instant::now() + GATHER;
                     while let Ok(Some(done)) = tokio::time::timeout_at(until, tasks.join_next()).await {
-                        self.ended(done, &mut ended);
+                        self.ended(done, &mut ended)?;
                     }
                 }
                 _ = due.changed(), if !stop => {}
@@ -146,14 +150,20 @@ impl Owner<'_> {
         }
     }
 
-    fn ended(&mut self, done: Result<Attempted, tokio::task::JoinError>, ended: &mut Vec<Attempted>) {
+    fn ended(
+        &mut self,
+        done: Result<Attempted, tokio::task::JoinError>,
+        ended: &mut Vec<Attempted>,
+    ) -> Result<(), gateway::GatewayError> {
         match done {
             Ok(attempted) => {
                 self.in_flight.remove(&attempted.end.delivery);
                 ended.push(attempted);
+                Ok(())
             }
             Err(error) => {
                 tracing::error!(%error, "a delivery ended with a panic; it is sent again when the endpoint's lease expires");
+                Err(StoreError::LeaseLost.into())
             }
         }
     }
@@ -221,7 +231,7 @@ impl Owner<'_> {
         let turn = self.gateway.store.write(move |c| {
             let mut endpoint = endpoints::leased(c, &lease)?;
             store_ended(c, &mut endpoint, &ended, now)?;
-            let paused = endpoint.health.paused_until.filter(|until| *until > now);
+            let paused = endpoint.health.pause(now);
             let sends = endpoint.settings.enabled && !stop;
             let mut due = Vec::new();
             let mut more = false;
@@ -305,26 +315,36 @@ fn store_ended(
     deliveries::store_ends(c, endpoint, &ends, now)?;
     let mut health = endpoint.health;
     let mut disable = None;
-    for attempted in ended {
+    let (mut works, mut fails, mut asked) = (false, false, None);
+    // What an earlier address said does not count.
+    let current = ended
+        .iter()
+        .filter(|attempted| attempted.sent_to == endpoint.updated_at);
+    for attempted in current {
         match &attempted.effect {
             Effect::Nothing => {}
-            Effect::Works => health = EndpointHealth::default(),
+            Effect::Works => works = true,
             Effect::Disable(reason) => disable = Some(reason.clone()),
             Effect::Fails(wait) => {
-                health.failures = health.failures.saturating_add(1);
-                let since = *health.failing_since.get_or_insert(now);
-                let failures = u32::try_from(health.failures - BREAKER + 1).ok();
-                let pause = failures
-                    .filter(|count| *count > 0)
-                    .map(|count| PAUSES.after(count));
-                let pause = pause.max(*wait);
-                health.paused_until = health.paused_until.max(pause.map(|pause| now.plus(pause)));
-                if now.has_elapsed(GIVE_UP, since) {
-                    disable = Some("every attempt failed for 5 days".to_owned());
-                }
+                fails = true;
+                asked = asked.max(*wait);
             }
         }
     }
+    if works {
+        health = EndpointHealth::default();
+    } else if fails {
+        // Those that were sent together count once.
+        health.failures = health.failures.saturating_add(1);
+        let since = *health.failing_since.get_or_insert(now);
+        let count = u32::try_from(health.failures - BREAKER + 1).ok();
+        let pause = count.filter(|count| *count > 0).map(|count| PAUSES.after(count));
+        health.paused_until = pause.map(|pause| now.plus(pause));
+        if now.has_elapsed(GIVE_UP, since) {
+            disable = Some("every attempt failed for 5 days".to_owned());
+        }
+    }
+    health.paused_until = health.paused_until.max(asked.map(|wait| now.plus(wait)));
     if health != endpoint.health {
         endpoints::set_health(c, endpoint.number, &health)?;
         endpoint.health = health;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{ActionJob, Endpoint, Id, IdKind, Sync};
 use gateway::Gateway;
 use store::schedule::{self, Claimed};
-use store::{Lease, actions, endpoints, events, runs};
+use store::{Lease, actions, endpoints, runs};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -105,7 +105,7 @@ impl Worker {
                 error.log_retry("old runs were not deleted; the worker tries again in an hour");
             }
             let before = now.minus(self.options.keep_events);
-            let prune = || store.write_long(move |c| events::prune(c, before, TIDY_BATCH));
+            let prune = || store.write_long(move |c| endpoints::prune_events(c, before, TIDY_BATCH, now));
             let mut pruned = prune().await;
             while matches!(pruned, Ok(TIDY_BATCH)) {
                 pruned = prune().await;

@@ -62,7 +62,9 @@ pub async fn replay_delivery(gateway: &Gateway, caller: &Caller, id: &str) -> Re
     let endpoint = find(gateway, caller.environment, &row.endpoint.to_string()).await?;
     let (number, now) = (row.number, gateway.clock.now());
     let replayed = gateway.store.write(move |c| {
-        let replayed = deliveries::replay(c, number, now)?;
+        // The endpoint before its deliveries, as the holder of its lease locks them.
+        store::lease::lock(c, endpoint.number)?;
+        let replayed = deliveries::replay(c, &endpoint, number, now)?;
         endpoints::wake(c, endpoint.number, now)?;
         Ok(replayed)
     });
@@ -113,6 +115,7 @@ async fn replay_failed(gateway: &Gateway, endpoint: &Endpoint, since: Option<Tim
     loop {
         let endpoint = endpoint.clone();
         let batch = gateway.store.write_long(move |c| {
+            store::lease::lock(c, endpoint.number)?;
             let batch = deliveries::replay_failed(c, &endpoint, since, BATCH, now)?;
             endpoints::wake(c, endpoint.number, now)?;
             Ok(batch)

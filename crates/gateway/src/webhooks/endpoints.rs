@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{Endpoint, EndpointId, EnvironmentId, Timestamp};
 use secrecy::SecretString;
 use signature::standard;
-use store::{DbConn, StoreError, endpoints};
+use store::{DbConn, StoreError, deliveries, endpoints};
 
 use super::secrets::{EndpointSecrets, EndpointView, OpenSecrets, SecretKind, headers_text};
 use super::settings::{Change, EndpointBody};
@@ -16,6 +16,8 @@ use crate::gateway::Gateway;
 
 /// The most endpoints of an environment.
 const MAX_ENDPOINTS: i64 = 100;
+/// How many deliveries one transaction deletes.
+const BATCH: i64 = 2_000;
 /// The longest time for which a replaced secret still signs.
 const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 
@@ -161,6 +163,14 @@ pub async fn update(
 /// Deletes an endpoint with its deliveries.
 pub async fn delete(gateway: &Gateway, caller: &Caller, id: &str) -> Result<()> {
     let (row, environment) = (find(gateway, caller.environment, id).await?, caller.environment);
+    // In batches, so that a large endpoint keeps no other transaction waiting.
+    let number = row.number;
+    let some = || {
+        gateway
+            .store
+            .write_long(move |c| deliveries::delete_some(c, number, BATCH))
+    };
+    while some().await? == BATCH {}
     let deleted = gateway
         .store
         .write_long(move |c| endpoints::delete(c, environment, row.id));
@@ -180,7 +190,7 @@ pub async fn rotate_secret(
 ) -> Result<EndpointSecrets> {
     check_overlap(overlap)?;
     let row = find(gateway, caller.environment, id).await?;
-    let has_private = OpenSecrets::read(gateway, &row).await?.public_key().is_some();
+    let has_private = OpenSecrets::read(gateway, &row).await?.has_private;
     let (secret, environment, now) = (
         standard::generate_secret(),
         caller.environment,

@@ -135,7 +135,14 @@ fn data(
         }
         EventType::ActionSucceeded | EventType::ActionFailed => {
             let id = "00000000-0000-4000-8000-000000000000";
-            json!({ "action": "send-message", "id": id, "status_url": format!("/action/{id}") })
+            let mut more = object(json!({
+                "action": "send-message", "id": id, "status_url": format!("/action/{id}"),
+            }));
+            if event_type == EventType::ActionFailed {
+                let error = json!({ "code": "refused", "message": "an example" });
+                more.insert("error".to_owned(), error);
+            }
+            Json::Object(more)
         }
         EventType::ProviderEvent => json!({
             "type": "message.delivered", "payload": { "status": "delivered" }, "headers": {},

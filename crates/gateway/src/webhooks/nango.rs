@@ -90,8 +90,8 @@ impl NangoWebhooks {
         }
     }
 
-    /// The settings of an endpoint of these webhooks.
-    fn settings(&self, url: Option<String>) -> EndpointSettings {
+    /// The settings of an endpoint of these webhooks, over those that it has.
+    fn settings(&self, url: Option<String>, old: EndpointSettings) -> EndpointSettings {
         use EventType as T;
         let switched: [(bool, &[EventType]); 5] = [
             (
@@ -114,7 +114,7 @@ impl NangoWebhooks {
             format: WebhookFormat::Nango,
             events: events.collect(),
             unchanged_runs: self.on_sync_completion_always,
-            ..EndpointBody::defaults()
+            ..old
         }
     }
 }
@@ -150,8 +150,10 @@ pub async fn set_nango_webhooks(gateway: &Gateway, caller: &Caller, new: &NangoW
             (EndpointSlot::Primary, &new.primary_url),
             (EndpointSlot::Secondary, &new.secondary_url),
         ] {
-            let settings = new.settings(url.clone());
-            match rows.iter().find(|row| row.slot == Some(slot)) {
+            let existing = rows.iter().find(|row| row.slot == Some(slot));
+            let old = existing.map_or_else(EndpointBody::defaults, |row| row.settings.clone());
+            let settings = new.settings(url.clone(), old);
+            match existing {
                 Some(row) => endpoints::change(c, row.number, &settings, now)?,
                 // Without a URL, the first one holds the switches.
                 None if url.is_some() || slot == EndpointSlot::Primary => {
@@ -193,7 +195,7 @@ pub(crate) fn ensure_override_endpoint(
     if rows.iter().any(|row| row.slot == Some(slot)) {
         return Ok(());
     }
-    let settings = NangoWebhooks::of(&rows).settings(None);
+    let settings = NangoWebhooks::of(&rows).settings(None, EndpointBody::defaults());
     insert_slot(c, sealer, environment, (slot, &settings), now)
 }
 

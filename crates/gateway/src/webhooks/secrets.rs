@@ -102,6 +102,8 @@ pub(super) struct OpenSecrets {
     pub(super) environment_keys: Vec<(SecretString, Option<Timestamp>)>,
     /// The endpoint's own headers.
     pub(super) headers: BTreeMap<String, SecretString>,
+    /// Whether the endpoint has an ed25519 key, even a lost one.
+    pub(super) has_private: bool,
     /// Whether a current secret is lost with the encryption key that sealed it.
     pub(super) lost: bool,
 }
@@ -117,10 +119,12 @@ impl OpenSecrets {
             keys: Vec::new(),
             environment_keys: Vec::new(),
             headers: BTreeMap::new(),
+            has_private: false,
             lost: false,
         };
         for stored in read.await? {
             let Some(place) = place(&stored) else { continue };
+            open.has_private |= stored.kind == SecretKind::Private.as_str() && stored.expires_at.is_none();
             if stored.sealed == GIVEN_UP {
                 open.lost |= stored.expires_at.is_none();
                 continue;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{DeliveryAttempt, DeliveryStatus, Endpoint, EndpointSlot, Event, Timestamp};
+use domain::{DeliveryAttempt, DeliveryStatus, Endpoint, EndpointSlot, Event, LONGEST_PAUSE, Timestamp};
 use registry::Registry;
 use secrecy::ExposeSecret;
 use signature::{nango, standard};
@@ -16,9 +16,6 @@ use super::secrets::OpenSecrets;
 use super::settings::DEFAULT_TIMEOUT_SECONDS;
 use crate::error::Result;
 use crate::gateway::Gateway;
-
-/// The longest wait that a receiver can ask for.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(6);
 
 /// Sends deliveries of an endpoint as it was when this was made.
 pub struct Sender {
@@ -34,6 +31,8 @@ pub struct Attempted {
     pub end: AttemptEnd,
     /// What it says of the endpoint.
     pub effect: Effect,
+    /// When the app last changed the endpoint before the attempt.
+    pub sent_to: Timestamp,
 }
 
 /// What an attempt says of its endpoint.
@@ -97,9 +96,11 @@ impl Sender {
             end: AttemptEnd {
                 delivery: delivery.number,
                 attempt,
+                tries: delivery.tries,
                 then,
             },
             effect,
+            sent_to: self.endpoint.updated_at,
         }
     }
 
@@ -116,7 +117,7 @@ impl Sender {
         let Some(response) = response else {
             return (again(None), of_endpoint(Effect::Fails(None)));
         };
-        let wait = response.retry_after.map(|wait| wait.min(LONGEST_RETRY_AFTER));
+        let wait = response.retry_after.map(|wait| wait.min(LONGEST_PAUSE));
         let accepted = (200..300).contains(&response.status);
         match (response.delivery_control.as_deref(), response.status) {
             (Some("disable"), _) | (_, 410) if !overridden => {
@@ -165,8 +166,8 @@ impl Sender {
             .ok_or("the endpoint has no URL")?;
         if self.secrets.lost {
             return Err(
-                "a secret of this endpoint is lost with the encryption key that sealed it: rotate the secret, and set its \
-                 headers again"
+                "a secret is lost with the encryption key that sealed it: rotate the endpoint's secret, set its headers again, and rotate \
+                 the environment's signing key"
                     .to_owned(),
             );
         }

@@ -171,6 +171,10 @@ fn an_endpoint_is_created_and_its_deliveries_are_shown_and_sent_again() {
     );
 
     world.ask(&["webhooks", "replay-delivery", &delivery]);
+    wait("the second attempt is stored", || {
+        let shown = world.ask(&["webhooks", "delivery", &delivery]);
+        property(&shown, "try 2").contains(": 204 in ")
+    });
     let replayed = world.ask(&["webhooks", "replay", &id, "--since", "1h"]);
     assert!(replayed.contains("all events since"), "{replayed}");
     let got = wait_for(&receiver, 3);

@@ -192,3 +192,118 @@ async fn the_feed_has_the_same_ids_in_order_and_no_holes(app: TestApp) {
     let page = other.get("/events").await.expect(200).json();
     assert_eq!(page["events"], json!([]));
 }
+
+#[on_both_databases]
+async fn a_replay_of_a_pending_event_does_not_stall_its_connection(app: TestApp) {
+    let works = Arc::new(AtomicBool::new(false));
+    let decides = Arc::clone(&works);
+    let receiver = Receiver::answering(move |_, _| {
+        ResponseTemplate::new(if decides.load(Ordering::Relaxed) { 200 } else { 500 })
+    })
+    .await;
+    let settings = json!({ "ordered": true, "events": ["connection.*"] });
+    let made = endpoint(app.admin(), &receiver.url(), settings).await;
+    let since = app.clock().now();
+    app.connect_twilio().await;
+    app.run_due().await;
+    app.admin()
+        .post("/twilio/connect", &app.connect_body("my-twilio"))
+        .await
+        .expect(201);
+    app.run_due().await;
+    works.store(true, Ordering::Relaxed);
+    let path = format!("/webhook-endpoints/{}/replay", made["id"].as_str().unwrap());
+    app.admin()
+        .post(&path, &json!({ "since": since.to_string() }))
+        .await
+        .expect(202);
+    app.run_due().await;
+    let types = receiver.types();
+    assert_eq!(
+        types[types.len() - 2..],
+        ["connection.created", "connection.updated"]
+    );
+    assert_nothing_pending(&app).await;
+}
+
+#[on_both_databases]
+async fn an_endpoint_that_is_ordered_no_longer_sends_what_it_held_back(app: TestApp) {
+    let receiver = Receiver::answering(|_, webhook| {
+        let created = operation(webhook).1 == "connection.created";
+        ResponseTemplate::new(if created { 500 } else { 200 })
+    })
+    .await;
+    let settings = json!({ "ordered": true, "events": ["connection.*"] });
+    let made = endpoint(app.admin(), &receiver.url(), settings).await;
+    app.connect_twilio().await;
+    app.admin()
+        .post("/twilio/connect", &app.connect_body("my-twilio"))
+        .await
+        .expect(201);
+    app.run_due().await;
+    assert_eq!(receiver.types(), ["connection.created"]);
+    let path = format!("/webhook-endpoints/{}", made["id"].as_str().unwrap());
+    app.admin()
+        .patch(&path, &json!({ "ordered": false }))
+        .await
+        .expect(200);
+    app.run_due().await;
+    assert_eq!(receiver.types(), ["connection.created", "connection.updated"]);
+}
+
+#[on_both_databases]
+async fn a_held_back_event_goes_when_the_one_before_it_is_pruned(app: TestApp) {
+    let receiver = Receiver::answering(|_, webhook| {
+        let created = operation(webhook).1 == "connection.created";
+        ResponseTemplate::new(if created { 500 } else { 200 })
+    })
+    .await;
+    let settings = json!({ "ordered": true, "events": ["connection.*"] });
+    endpoint(app.admin(), &receiver.url(), settings).await;
+    app.connect_twilio().await;
+    app.run_due().await;
+    app.advance(Duration::from_secs(1));
+    let before = app.clock().now();
+    app.admin()
+        .post("/twilio/connect", &app.connect_body("my-twilio"))
+        .await
+        .expect(201);
+    app.run_due().await;
+    assert_eq!(receiver.types(), ["connection.created"]);
+    let now = app.clock().now();
+    let pruned = app
+        .store()
+        .write(move |c| store::endpoints::prune_events(c, before, 100, now));
+    assert!(pruned.await.unwrap() > 0);
+    app.run_due().await;
+    assert_eq!(receiver.types(), ["connection.created", "connection.updated"]);
+}
+
+async fn assert_nothing_pending(app: &TestApp) {
+    let pending = app
+        .admin()
+        .get("/webhook-deliveries?status=pending")
+        .await
+        .expect(200);
+    assert_eq!(pending.json()["deliveries"], json!([]));
+}
+
+#[on_both_databases]
+async fn a_connection_that_is_deleted_twice_at_a_time_is_deleted_in_one_event(app: TestApp) {
+    let receiver = Receiver::start().await;
+    endpoint(
+        app.admin(),
+        &receiver.url(),
+        json!({ "events": ["connection.deleted"] }),
+    )
+    .await;
+    for round in 0..5 {
+        let name = format!("c{round}");
+        app.connect_as(app.admin(), &name).await;
+        let path = format!("/connections/{name}?provider_config_key=twilio");
+        let (one, two) = tokio::join!(app.admin().delete(&path), app.admin().delete(&path));
+        assert!([one.status, two.status].contains(&200));
+    }
+    app.run_due().await;
+    assert_eq!(receiver.got().len(), 5);
+}

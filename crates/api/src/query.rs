@@ -1,4 +1,4 @@
-//! Query strings, read strictly: each parameter once, and no unknown ones.
+//! Reads query strings. `Query` is strict: a repeated or unknown parameter is an error. The inputs of an action may repeat.
 
 use std::future::{Ready, ready};
 
@@ -40,7 +40,7 @@ pub(crate) fn pairs(request: &HttpRequest) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The query as the inputs of an action: a parameter that is given several times is a list.
+/// Returns the query as the inputs of an action. A repeated parameter becomes a list.
 pub(crate) fn inputs(request: &HttpRequest) -> Map<String, Json> {
     let mut inputs = Map::new();
     for (name, value) in pairs(request) {

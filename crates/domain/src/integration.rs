@@ -7,7 +7,8 @@ use crate::{EnvironmentId, IntegrationKey, ProviderName, RowId, Timestamp};
 /// An integration's row number; apps know an integration by its [`IntegrationKey`].
 pub type IntegrationId = RowId<StoredIntegration>;
 
-/// An integration as it is stored. An environment may use a provider under the provider's own name without one.
+/// An integration as it is stored. It is optional: an environment may use a provider under the provider's own name without storing an
+/// integration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredIntegration {
     /// Its row number.
@@ -20,7 +21,7 @@ pub struct StoredIntegration {
     pub provider: ProviderName,
     /// The display name; `None` means the provider's.
     pub display_name: Option<String>,
-    /// Whether the provider's events are forwarded to the app.
+    /// Whether to forward the provider's webhooks to the app. Stored only: Trunkline does not receive them yet.
     pub forward_webhooks: bool,
     /// The values for `${integrationConfig.…}`, without the secret ones.
     pub config: BTreeMap<String, String>,

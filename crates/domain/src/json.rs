@@ -1,4 +1,4 @@
-//! A parser for JSON of providers.
+//! A lenient JSON parser for the responses of providers.
 //!
 //! serde_json is not suitable here: it rejects a whole document for one lone surrogate, one raw control character or one deep value, it
 //! rewrites numbers, and its values take thirty times the memory of the text. This reader keeps the digits of numbers, repairs text,
@@ -62,7 +62,7 @@ pub enum JsonKind {
     Scalar,
 }
 
-/// Reads a JSON text from its beginning to its end.
+/// A pull parser over one JSON text.
 #[derive(Debug, Clone)]
 pub struct JsonReader<'a> {
     text: &'a str,
@@ -167,7 +167,7 @@ impl<'a> JsonReader<'a> {
 
     /// Reads a value that is neither a list nor an object.
     ///
-    /// What only resembles a number, such as `+5`, `007` or `NaN`, is read as text, since some programs write it.
+    /// Some programs write `+5`, `007` or `NaN`, which are not JSON numbers. They are read as text.
     pub fn scalar(&mut self) -> Result<JsonScalar<'a>, JsonError> {
         if self.peek()? == b'"' {
             return self.text().map(JsonScalar::Text);
@@ -192,7 +192,7 @@ impl<'a> JsonReader<'a> {
 
     /// Skips everything before the next comma or closing bracket of this level, whether it is a valid value or not.
     ///
-    /// Takes one byte of memory for each level and no stack, so that values may be nested to any depth.
+    /// Does not recurse: it needs one byte per level, so values may be nested to any depth.
     pub fn skip(&mut self) -> Result<(), JsonError> {
         let mut open = Vec::new();
         loop {

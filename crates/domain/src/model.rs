@@ -9,7 +9,7 @@ use crate::{ModelName, TableName, Variant};
 
 /// One kind of record, with its own table.
 ///
-/// The registry reads it from a provider file, and the store creates the table; neither knows the other.
+/// The registry reads it from a provider file, and the store creates the table; the two crates do not depend on each other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     /// The model's name, `Message`.
@@ -28,9 +28,9 @@ pub struct Model {
     pub filters: Vec<TableName>,
     /// Timestamp columns that order records newest first, by the first column that has a value.
     pub newest_by: Vec<TableName>,
-    /// Columns by which the sync selects rows to read again. A pruned row keeps them, in addition to the key and `newest_by`, or the
-    /// sync would not notice that its record was changed or deleted.
-    pub sought_by: Vec<TableName>,
+    /// Columns by which the sync selects rows to re-read. A pruned row keeps them, like the key and `newest_by`, so that the sync still
+    /// notices changes and deletions.
+    pub selected_by: Vec<TableName>,
 }
 
 impl Model {
@@ -39,7 +39,7 @@ impl Model {
         self.columns.get_index_of(&self.key).unwrap_or_default()
     }
 
-    /// Returns the model of a variant: the same with a table of its own. For the base variant it is the model itself.
+    /// Returns the model of a variant: a copy with its own table. The base variant keeps the model's table.
     #[must_use]
     pub fn of_variant(&self, variant: &Variant) -> Self {
         let mut model = self.clone();
@@ -51,7 +51,7 @@ impl Model {
 
     /// Returns a hash of everything that decides what a row contains: columns, kinds, paths, parsing.
     ///
-    /// It is the seed of each record's hash, so that after a change of the file each row is updated when it is next read.
+    /// It is the seed of each record's hash, so that after a change of the columns each row is updated when it is next read.
     pub fn fingerprint(&self) -> u64 {
         let mut text = String::new();
         for (name, column) in &self.columns {

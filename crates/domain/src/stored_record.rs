@@ -9,7 +9,8 @@ pub struct StoredRecord {
     pub key: String,
     /// The values in the model's order; all but the key are null if the record is marked as deleted.
     pub values: Vec<Value>,
-    /// The fields that have no column, as a JSON object.
+    /// What no column holds, as a JSON object: fields without a column, values that do not fit theirs, and whole objects of which columns
+    /// read parts.
     pub extra: Option<String>,
     /// When it was first written.
     pub first_seen_at: Timestamp,
@@ -19,16 +20,17 @@ pub struct StoredRecord {
     pub deleted_at: Option<Timestamp>,
     /// When it was pruned; all but the key and the columns that order and select rows are null then.
     pub pruned_at: Option<Timestamp>,
-    /// Its change number: from 1 within its connection and model, without gaps when it is written.
+    /// The change number of its last write. Each write to the connection and model gets the next number, from 1.
     pub cursor: i64,
-    /// Where a list continues after it.
+    /// Its position in a list; the next page starts after it.
     pub position: Position,
 }
 
 /// The position of a record in a list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// The first of the model's `newest_by` columns that has a value; rows without any come last.
+    /// The first of the model's `newest_by` columns that has a value; `None`, which sorts last, if none has. A model without `newest_by`
+    /// uses the time of first sight.
     pub at: Option<Timestamp>,
     /// The key as it is stored, which is a shortened one if the key has more than 1,000 bytes.
     pub key: String,

@@ -1,5 +1,4 @@
-//! The single entry for credentials: the input of a request becomes [`Filled`] by the rules of the provider's file, is verified with the
-//! provider, and is stored.
+//! Checks, verifies and stores credentials; every route that accepts credentials uses this module. [`Filled`] is checked input.
 
 mod config;
 mod fields;
@@ -49,7 +48,7 @@ impl CredentialInput<'_> {
         config: &Map<String, Json>,
     ) -> Result<Filled, Vec<FieldError>> {
         let ((credentials, config), path) = match self {
-            // The configuration that a form makes has no other path in the request than the form's fields.
+            // A form's configuration comes from its fields, which are at the top level of the body.
             Self::Form(fields) => (form::fill(provider, fields, config, CONFIG)?, &[][..]),
             Self::Named(values) => (named::fill(provider, (values, &[]), config, PARAMS)?, PARAMS),
             Self::Typed(values) => {
@@ -123,20 +122,20 @@ impl Filled {
         }
     }
 
-    /// The configuration as it is stored.
+    /// Returns the configuration to store, without secrets.
     fn stored_config(&self) -> Map<String, Json> {
         let declared = self.config.declared.iter();
         let declared = declared.map(|(name, value)| (name.clone(), value.as_str().into()));
         declared.chain(self.config.undeclared.clone()).collect()
     }
 
-    /// The configuration as it fills templates.
+    /// Returns the stored configuration as values for templates.
     fn template_values(&self) -> BTreeMap<String, String> {
         template_values(&self.stored_config())
     }
 }
 
-/// Secrets as an object of JSON, in plain.
+/// Returns secrets as a JSON object in plain text.
 pub(crate) fn in_plain(secrets: &BTreeMap<String, SecretString>) -> Map<String, Json> {
     secrets
         .iter()
@@ -144,7 +143,7 @@ pub(crate) fn in_plain(secrets: &BTreeMap<String, SecretString>) -> Map<String, 
         .collect()
 }
 
-/// The stored configuration of a connection with `given` over it.
+/// Returns the connection's configuration, with its secret fields, after `given` has replaced entries.
 pub(crate) fn config_over(
     connection: &Connection,
     target: &Target,

@@ -15,9 +15,11 @@ use crate::secrets::Secrets;
 /// The kind of a connection's problem with its credentials.
 pub const AUTH_PROBLEM: &str = "auth";
 
-/// Verifies stored credentials after a request with them was refused, and returns the error of the verification.
+/// Verifies stored credentials after a request with them was refused. The inner result is the verification's, the outer error Trunkline's
+/// own.
 ///
-/// If the provider refuses them again, that is stored as the connection's problem, unless it or its integration has other secrets by now.
+/// If the provider refuses them again, or a check of the file fails, stores the connection's problem. Stores nothing if the connection was
+/// deleted, or if its credentials, its configuration or its integration changed since.
 pub async fn check_credentials(
     gateway: &Gateway,
     connection: &Connection,
@@ -48,8 +50,8 @@ pub async fn check_credentials(
     Ok(Err(error))
 }
 
-/// Stores the problem unless the connection is deleted, or it or its integration has other secrets than the verified ones. Returns whether it was
-/// stored.
+/// Stores the problem unless the connection was deleted, or its credentials, its configuration or its integration changed since the
+/// verification. Returns whether it was stored.
 async fn store_problem(
     gateway: &Gateway,
     connection: &Connection,
@@ -95,7 +97,7 @@ async fn store_problem(
             && credentials::get(c, row.id)? == sealed;
         if same {
             connections::set_problem(c, row.id, Some(&problem))?;
-            // A problem that lasts is one event.
+            // Only a new problem is an event.
             if row
                 .problem
                 .as_ref()
@@ -114,7 +116,7 @@ async fn store_problem(
 
 /// Clears the problem with the connection's credentials after a request with them succeeded.
 pub async fn clear_problem(gateway: &Gateway, connection: &Connection) -> Result<()> {
-    // Compared, since another process may have stored a problem of new credentials.
+    // Cleared only if it is still stored: another process may have stored a problem of newer credentials.
     let problem = connection.problem.clone();
     if let Some(problem) = problem.filter(|problem| problem.kind == AUTH_PROBLEM) {
         let (id, now) = (connection.id, gateway.clock.now());
@@ -133,7 +135,7 @@ pub async fn clear_problem(gateway: &Gateway, connection: &Connection) -> Result
     Ok(())
 }
 
-/// Makes requests of the proxy see the connection's problem as it is now.
+/// Makes the proxy read the connection again, and lets it check the credentials again at once.
 fn problem_changed(gateway: &Gateway, connection: &Connection) {
     gateway.caches.opened.clear();
     gateway.caches.checked.remove(&connection.id);

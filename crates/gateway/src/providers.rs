@@ -7,10 +7,10 @@ use registry::Provider;
 use crate::error::{FieldError, GatewayError, Result};
 use crate::gateway::Gateway;
 
-/// The largest compiled search, in bytes: enough for any name, and too little to slow others down.
+/// The size limit of a compiled search, in bytes. Any name fits, and no search slows down other requests.
 const MAX_SEARCH: usize = 1 << 16;
 
-/// All providers by name; with `search`, those in whose name this regular expression matches, in any case.
+/// Returns the providers, ordered by name. `search` is a regular expression that their names must match, ignoring case.
 pub fn list(gateway: &Gateway, search: Option<&str>) -> Result<Vec<Arc<Provider>>> {
     let search = search.map(|search| {
         regex::RegexBuilder::new(search)
@@ -33,7 +33,7 @@ pub fn list(gateway: &Gateway, search: Option<&str>) -> Result<Vec<Arc<Provider>
     Ok(gateway.registry.iter().filter(wanted).cloned().collect())
 }
 
-/// The provider of that name.
+/// Returns the provider of that name.
 pub fn find(gateway: &Gateway, name: &str) -> Result<Arc<Provider>> {
     gateway.registry.get(name).cloned().ok_or_else(|| {
         GatewayError::NotFound(format!(

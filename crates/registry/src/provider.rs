@@ -25,7 +25,7 @@ use crate::written::{self, OneOrMany, Scalar};
 pub struct Provider {
     /// Its name: the file's, or the entry's key in a collection.
     pub name: ProviderName,
-    /// The name for people.
+    /// The display name.
     pub display_name: String,
     /// Words such as `communication`.
     pub categories: Vec<String>,
@@ -37,11 +37,11 @@ pub struct Provider {
     pub auth: AuthMode,
     /// The credentials that are stored, by name: `apiKey`, or `username` and `password`. Always sealed.
     pub credentials: Fields,
-    /// What else a connection must know. Fields that are secret are sealed with the credentials.
+    /// Configuration that a connection needs besides credentials. Fields that are secret are sealed with the credentials.
     pub connection_config: Fields,
     /// What the integration itself holds, for all its connections. Fields that are secret are sealed and never shown.
     pub integration_config: Fields,
-    /// The forms that `POST /{integration}/connect` accepts; never empty. The first form whose fields are all given is used.
+    /// The forms that `POST /{integration}/connect` accepts; never empty. The first form whose required fields are all present is used.
     pub connect: Vec<ConnectForm>,
     /// The scheme, host and leading path of the provider's main server.
     pub base_url: Template,
@@ -58,9 +58,9 @@ pub struct Provider {
     pub verification: Option<Verification>,
     /// When to retry a request, and how long to wait.
     pub retry: RetryRules,
-    /// The default for the provider's lists.
+    /// The default pagination of the provider's lists.
     pub paginate: Option<Paginate>,
-    /// What the provider allows.
+    /// Limits on concurrency and rate.
     pub limits: Limits,
     /// How the provider reports errors.
     pub errors: ErrorRules,
@@ -68,7 +68,7 @@ pub struct Provider {
     pub syncs: IndexMap<SyncName, Arc<Sync>>,
     /// Its actions.
     pub actions: IndexMap<ActionName, Arc<Action>>,
-    /// What the provider sends by itself.
+    /// The webhooks that the provider sends.
     pub webhooks: Option<Webhooks>,
     /// The whole entry as the file has it, for `GET /providers/{provider}`.
     pub document: serde_json::Value,
@@ -101,7 +101,7 @@ impl Provider {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum AuthMode {
-    /// One key, which the file's headers or query contain.
+    /// One key, which the file puts into a header, a query parameter, the body or an address.
     ApiKey,
     /// User name and password in an `Authorization: Basic` header, unless the file's headers set another.
     Basic,
@@ -127,11 +127,11 @@ pub struct ConnectForm {
     pub connection_config: IndexMap<String, Template>,
 }
 
-/// How credentials are verified: the endpoints are requested in turn until one responds with 2xx.
+/// How credentials are verified: the endpoints are requested in turn until one responds with 2xx or cannot be judged, as after a timeout.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Verification {
-    /// `GET` unless said otherwise.
+    /// The method; `GET` if left out.
     #[serde(default)]
     pub method: Method,
     /// Paths, perhaps with a query, below the base URL; any one that passes is enough.
@@ -154,7 +154,8 @@ pub struct Verification {
 
 /// A further check of an account with valid credentials.
 ///
-/// A response that is not 2xx is not a failure: a valid key may lack the permission for this request.
+/// A response that refuses the request is not a failure, because a valid key may lack the permission for it. After a rate limit or a 5xx,
+/// verification fails.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Check {
@@ -168,11 +169,11 @@ pub struct Check {
     #[serde(deserialize_with = "written::text")]
     #[schemars(with = "Scalar")]
     pub equals: String,
-    /// The error if it has another value, which is `${value}`.
+    /// The error message if the values differ; `${value}` is the value found.
     pub message: Template,
 }
 
-/// The limits for one connection.
+/// The limits for one connection, and those for all connections together.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]

@@ -13,7 +13,7 @@ use crate::budget::BodyBudget;
 use crate::context::RequestValues;
 use crate::driver::{Attempt, Bounds, Driver};
 use crate::limiter::Limiters;
-use crate::outcome::{Retry, RetryRule};
+use crate::outcome::{Retry, RetryPolicy};
 use crate::prepare::{PreparedRequest, prepare};
 use crate::read_body::ReadBounds;
 use crate::redact::MAX_LINE;
@@ -140,7 +140,7 @@ impl Upstream {
         let values = self.request_values();
         let mut prepared = prepare(&self.0.options, target, request, &values, base, headers)?;
         prepared.accept_codings();
-        let rule = RetryRule {
+        let rule = RetryPolicy {
             rules: &target.provider.retry,
             idempotent: request.idempotent,
             retry_on: &[],
@@ -184,7 +184,7 @@ impl Upstream {
         &self,
         target: &Target,
         options: &SendOptions<'_>,
-        rule: &RetryRule<'_>,
+        rule: &RetryPolicy<'_>,
         response: &Response,
     ) -> Attempt<Result<T, FailedRequest>> {
         let error = ProviderError::read(target, response, self.0.clock.now());

@@ -1,4 +1,4 @@
-//! `verdict` says what a failed request means for its caller. `RetryRule` says whether another attempt of the same request follows. A new
+//! `verdict` says what a failed request means for its caller. `RetryPolicy` says whether another attempt of the same request follows. A new
 //! status may need both.
 
 use http::header::HeaderMap;
@@ -15,7 +15,7 @@ const SERVER_FAILURES: [u16; 4] = [500, 502, 503, 504];
 pub enum Outcome {
     /// The same request may succeed if it is sent again.
     Transient,
-    /// A limit of the provider, or ours for it, was reached: the same request may succeed later.
+    /// A rate limit was reached, the provider's or Trunkline's own: the same request may succeed later.
     RateLimited,
     /// This process has no memory for the response now: the same request may succeed later.
     Overloaded,
@@ -105,7 +105,7 @@ const MEMORY: RunCode = RunCode(
 );
 const UNREADABLE: RunCode = RunCode(
     "unreadable_page",
-    "Something between here and the provider answered in its place, or the provider has trouble. The run is retried automatically.",
+    "A server between Trunkline and the provider may have sent this response, or the provider may have an outage. The run is retried automatically.",
 );
 
 impl RequestError {
@@ -265,8 +265,8 @@ pub(crate) enum Retry {
 }
 
 /// When an attempt of a request is followed by another.
-pub(crate) struct RetryRule<'a> {
-    /// Those of the provider's file.
+pub(crate) struct RetryPolicy<'a> {
+    /// The retry rules of the provider's file.
     pub(crate) rules: &'a RetryRules,
     /// Whether sending the request twice is the same as sending it once.
     pub(crate) idempotent: bool,
@@ -276,12 +276,13 @@ pub(crate) struct RetryRule<'a> {
     pub(crate) checks_credentials: bool,
 }
 
-impl RetryRule<'_> {
+impl RetryPolicy<'_> {
     /// The rule for a response that is not a success. `carried_out` says that the request was carried out whatever the status: then it is
     /// retried only if it is idempotent.
     ///
-    /// A rate limit (429, or 403 with a used-up quota or `Retry-After`) is retried whatever the method, and a 401 once. Other statuses are
-    /// retried only if the request is idempotent. Statuses of the provider's file replace the usual ones, 429 among them.
+    /// A rate limit (429, or 403 with a used-up quota or `Retry-After`) is retried whatever the method, and a 401 once unless the request
+    /// checks credentials. Other statuses are retried only if the request is idempotent. Statuses of the provider's file replace the usual
+    /// ones, 429 among them.
     pub(crate) fn after_response(&self, status: u16, headers: &HeaderMap, carried_out: bool) -> Retry {
         if self.retry_on.contains(&status) {
             return Retry::Yes;
@@ -334,8 +335,8 @@ mod tests {
         }
     }
 
-    fn rule(rules: &RetryRules, idempotent: bool) -> RetryRule<'_> {
-        RetryRule {
+    fn rule(rules: &RetryRules, idempotent: bool) -> RetryPolicy<'_> {
+        RetryPolicy {
             rules,
             idempotent,
             retry_on: &[],

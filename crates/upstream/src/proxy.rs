@@ -22,7 +22,7 @@ use crate::coding::{self, BodyParts};
 use crate::driver::{Attempt, Bounds};
 use crate::error::shown_host;
 use crate::limiter::Permit;
-use crate::outcome::{Retry, RetryRule};
+use crate::outcome::{Retry, RetryPolicy};
 use crate::prepare::PreparedRequest;
 use crate::read_body::without_coding;
 use crate::redirect::only_reads;
@@ -146,7 +146,7 @@ impl Upstream {
         };
         // A streamed body may take any time, unless the client sets a deadline.
         let send_deadline = (!streamed || request.deadline.is_some()).then_some(deadline);
-        let rule = RetryRule {
+        let rule = RetryPolicy {
             rules: &target.provider.retry,
             idempotent: request.is_idempotent(),
             retry_on: &request.retry_on,
@@ -179,7 +179,7 @@ impl Upstream {
     fn after_response(
         &self,
         target: &Target,
-        rule: &RetryRule<'_>,
+        rule: &RetryPolicy<'_>,
         pending: &PendingResponse,
     ) -> (Retry, Option<Duration>) {
         let (status, headers) = (pending.response.status(), pending.response.headers());

@@ -29,7 +29,7 @@ pub(crate) struct Function {
     /// What it does.
     #[schema(example = "Every message of the account, with its later changes")]
     pub(crate) description: String,
-    /// Always empty: provider files know no scopes of keys.
+    /// Always empty: provider files declare no scopes.
     #[schema(example = json!([]))]
     scopes: Vec<String>,
     /// The name of its input in `json_schema`; null if it has none.
@@ -42,7 +42,7 @@ pub(crate) struct Function {
     /// How often it runs; null for an action.
     #[schema(example = "every 5 minutes")]
     runs: Option<String>,
-    /// Whether it runs for a new connection without being started; null for an action.
+    /// Whether it starts by itself for a new connection; null for an action.
     auto_start: Option<bool>,
     /// Whether rows that the provider no longer has are marked as deleted; null for an action.
     track_deletes: Option<bool>,

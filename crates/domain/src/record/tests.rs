@@ -38,7 +38,7 @@ fn model() -> Model {
         columns: IndexMap::from(columns),
         filters: vec![],
         newest_by: vec!["sent".parse().unwrap()],
-        sought_by: vec![],
+        selected_by: vec![],
     }
 }
 

@@ -20,7 +20,7 @@ pub struct ResolvedIntegration {
     pub key: IntegrationKey,
     /// Its provider.
     pub provider: Arc<Provider>,
-    /// Its row; `None` while nothing was ever connected or set under a provider's own name, which every environment may use.
+    /// Its row; `None` if the environment uses a provider under its own name and has no row for it.
     pub row: Option<StoredIntegration>,
 }
 
@@ -45,7 +45,7 @@ pub struct Names<'a> {
 type Found<T> = Option<(ResolvedIntegration, Option<Connection>, T)>;
 
 impl Gateway {
-    /// The environment's integration of that key: one that was made, or a provider by its own name, which every environment may use.
+    /// The environment's integration of that key: an integration that was created, or else the provider with that name.
     pub async fn resolve_integration(
         &self,
         environment: EnvironmentId,
@@ -68,7 +68,7 @@ impl Gateway {
         Ok((integration, connection))
     }
 
-    /// The connection and its integration, or an error that names what is missing as the caller did.
+    /// The connection and its integration, or an error that quotes the missing name from the request.
     pub(crate) async fn resolve(&self, names: Names<'_>) -> Result<ResolvedConnection> {
         let (integration, connection) = self.resolve_optional(names).await?;
         names.found(integration, connection)
@@ -76,8 +76,8 @@ impl Gateway {
 
     /// [`Self::resolve`] with the connection's sealed credentials.
     ///
-    /// They are read before what is returned of the connection, so that neither is older than the credentials: a change that is based
-    /// on both is refused if the credentials were replaced since.
+    /// The credentials are read before the returned connection, so the connection is never older than they are. A change based on both is
+    /// refused if the credentials were replaced since.
     pub(crate) async fn resolve_with_credentials(
         &self,
         names: Names<'_>,
@@ -94,7 +94,7 @@ impl Gateway {
         Ok((names.found(integration, connection)?, sealed.unwrap_or_default()))
     }
 
-    /// [`Self::resolve_optional`], and `then` reads further in the same read.
+    /// Like [`Self::resolve_optional`]; `then` reads more in the same read of the database.
     pub(crate) async fn resolve_and_read<T: Send + 'static>(
         &self,
         names: Names<'_>,
@@ -106,7 +106,7 @@ impl Gateway {
         names.record(self.store.read(read).await?)
     }
 
-    /// Returns what resolves the names, and reads further with `then`, on a connection to the database. [`Names::record`] takes the result.
+    /// Returns a closure that resolves the names on a database connection and then runs `then`. Pass its result to [`Names::record`].
     pub(crate) fn read_names<T: Send + 'static>(
         &self,
         names: Names<'_>,
@@ -148,7 +148,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The integration of a connection alone.
+    /// Names only the integration of `connection`.
     pub(crate) fn of_integration(connection: &'a Connection) -> Self {
         Self {
             environment: connection.environment,
@@ -165,14 +165,14 @@ impl<'a> Names<'a> {
         GatewayError::unknown_connection(self.connection, self.integration)
     }
 
-    /// Adds the resolved names to the log.
+    /// Adds the resolved names to the log, or returns the error that there is no such integration.
     pub(crate) fn record<T>(self, found: Found<T>) -> Result<(ResolvedIntegration, Option<Connection>, T)> {
         let found = found.ok_or_else(|| self.unknown_integration())?;
         LogContext::record(&found.0.key, found.1.as_ref().map(|connection| &connection.name));
         Ok(found)
     }
 
-    /// Both, or the error that there is no such connection.
+    /// Returns both, or the error that there is no such connection.
     pub(crate) fn found(
         self,
         integration: ResolvedIntegration,
@@ -186,7 +186,8 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The integration of that key, if it has a row or a provider has this name.
+/// Returns the integration of that key. `None` if the registry lacks the provider that its row names, or, without a row, a provider with
+/// the key's name.
 fn with_provider(
     registry: &Registry,
     key: IntegrationKey,

@@ -56,8 +56,8 @@ pub(super) fn model(file: &SyncFile, columns: Columns, report: &Report<'_>) -> O
     if newest_by.is_empty() {
         newest_by.extend(window.clone().cloned());
     }
-    let sought_by = window.chain(unfinished.map(|unfinished| &unfinished.column));
-    let sought_by = sought_by.cloned().collect();
+    let selected_by = window.chain(unfinished.map(|unfinished| &unfinished.column));
+    let selected_by = selected_by.cloned().collect();
     let plural = file.plural.clone().unwrap_or_else(|| plural(&file.model));
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !plural.starts_with(|c: char| c.is_ascii_lowercase()) || !plural.chars().all(plain) {
@@ -79,7 +79,7 @@ pub(super) fn model(file: &SyncFile, columns: Columns, report: &Report<'_>) -> O
         columns,
         filters,
         newest_by,
-        sought_by,
+        selected_by,
     })
 }
 

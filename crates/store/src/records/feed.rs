@@ -126,7 +126,7 @@ pub fn prune(
 /// is, or that it is not final. It keeps the hash, so that an unchanged record is not written again.
 fn emptied(model: &Model) -> String {
     let names = model.columns.keys().filter(|name| {
-        **name != model.key && !model.newest_by.contains(name) && !model.sought_by.contains(name)
+        **name != model.key && !model.newest_by.contains(name) && !model.selected_by.contains(name)
     });
     names.map(|name| quoted(name) + " = NULL, ").collect()
 }

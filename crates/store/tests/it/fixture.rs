@@ -46,7 +46,7 @@ pub(crate) fn model() -> Model {
             .collect(),
         filters: vec![name("from"), name("status")],
         newest_by: vec![name("sent_at"), name("made_at")],
-        sought_by: vec![name("status")],
+        selected_by: vec![name("status")],
     }
 }
 

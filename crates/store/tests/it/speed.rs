@@ -59,7 +59,7 @@ fn model(table: &str) -> Model {
         columns: columns.into_iter().collect(),
         filters: ["from", "to", "status", "direction"].map(name).to_vec(),
         newest_by: ["date_sent", "date_created"].map(name).to_vec(),
-        sought_by: vec![],
+        selected_by: vec![],
     }
 }
 

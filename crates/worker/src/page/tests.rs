@@ -22,7 +22,7 @@ fn reader() -> RecordReader {
         columns: [("id".parse().unwrap(), column("id"))].into_iter().collect(),
         filters: vec![],
         newest_by: vec![],
-        sought_by: vec![],
+        selected_by: vec![],
     })
 }
 

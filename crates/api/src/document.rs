@@ -36,6 +36,7 @@ fn finished(mut document: OpenApi) -> OpenApi {
     add_aliases(&mut document);
     mark_deprecated(&mut document);
     describe_proxy(&mut document);
+    name_receivers(&mut document);
     responses::add_shared(&mut document);
     rules::add(&mut document);
     document
@@ -132,6 +133,25 @@ fn describe_proxy(document: &mut OpenApi) {
                 .description(Some("Whatever the provider accepts"))
                 .content("*/*", ContentBuilder::new().build());
             operation.request_body = Some(body.build().into());
+        }
+    }
+}
+
+/// The handlers of webhook addresses declare one operation for two methods: each gets an id of its own, and a POST its body.
+fn name_receivers(document: &mut OpenApi) {
+    for path in ["/webhook/{environment}/{integration}", "/webhook/{secret}"] {
+        let Some(item) = document.paths.paths.get_mut(path) else {
+            continue;
+        };
+        for (method, operation) in operations(item) {
+            let id = operation.operation_id.take().unwrap_or_default();
+            operation.operation_id = Some(format!("{id}_{method}"));
+            if method == "post" {
+                let body = RequestBodyBuilder::new()
+                    .description(Some("What the provider sends"))
+                    .content("*/*", ContentBuilder::new().build());
+                operation.request_body = Some(body.build().into());
+            }
         }
     }
 }

@@ -98,6 +98,8 @@ pub(crate) enum ApiError {
 
 /// When to retry if the database cannot be reached or is still migrating.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// When a provider should send an event again while too many wait.
+const BACKLOG_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The most fields that a response names.
 const MAX_FIELDS: usize = 100;
 /// The messages of internal errors, which do not tell the cause.
@@ -255,6 +257,7 @@ impl ApiError {
                 | Self::Gateway(
                     GatewayError::ProviderUnavailable { .. }
                         | GatewayError::Request(_)
+                        | GatewayError::WebhookBacklog
                         | GatewayError::Action(_)
                 )
         )
@@ -289,6 +292,7 @@ impl ApiError {
                 GatewayError::ProviderUnavailable { retry_after, .. }
                 | GatewayError::TooManyAttempts { retry_after, .. },
             ) => Some(*retry_after),
+            Self::Gateway(GatewayError::WebhookBacklog) => Some(BACKLOG_RETRY_AFTER),
             Self::Gateway(GatewayError::Request(error)) => error.retry_after(),
             Self::Gateway(GatewayError::Action(failure)) => failure.retry_after.map(Duration::from_secs),
             Self::Gateway(GatewayError::KeyInUse | GatewayError::ActionPending { .. }) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::web;
-use gateway::{FullIntegration, IntegrationChangeRequest, NewIntegrationRequest, integrations};
+use gateway::{FullIntegration, IntegrationChangeRequest, NewIntegrationRequest, integrations, webhooks};
 use registry::placement::KEY_LABEL;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -54,9 +54,9 @@ pub(crate) struct IntegrationView {
     /// Configuration that a connect page need not ask for: what the provider's file sets.
     #[schema(example = json!([]))]
     preconfigured_connection_config: Vec<String>,
-    /// Where the provider sends its events: null, since events are not received yet. Only if `include` names it.
+    /// Where the provider sends its events; null if it sends none, or only to the address of a connection. Only if `include` names it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, example = "https://trunkline.example.org/webhook/dev/acme")]
     webhook_url: Option<Json>,
     /// Null: credentials belong to connections. Only if `include` names it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,9 +176,18 @@ pub(crate) async fn get(
     query: Query<IncludeQuery>,
 ) -> Result<web::Json<IntegrationAnswer>, ApiError> {
     let found = integrations::find(&gateway, caller.environment, &key).await;
-    let mut data = IntegrationView::new(found.map_err(ApiError::integration_not_found)?, &url);
-    let null = |what| query.0.include.contains(&what).then_some(Json::Null);
-    data.webhook_url = null(Include::Webhook);
+    let found = found.map_err(ApiError::integration_not_found)?;
+    let includes = |what| query.0.include.contains(&what);
+    let null = |what| includes(what).then_some(Json::Null);
+    let webhook_url = if includes(Include::Webhook) {
+        let path = webhooks::integration_path(&gateway, caller.environment, &found).await?;
+        let address = path.map(|path| Json::String(format!("{}{path}", url.0)));
+        Some(address.unwrap_or_default())
+    } else {
+        None
+    };
+    let mut data = IntegrationView::new(found, &url);
+    data.webhook_url = webhook_url;
     data.credentials = null(Include::Credentials);
     Ok(web::Json(IntegrationAnswer { data }))
 }

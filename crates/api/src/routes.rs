@@ -24,7 +24,7 @@ use crate::nango::{config, front_end, oauth, quickstart, scripts, telemetry, var
 use crate::records::feed;
 use crate::router::{Access, Operation, Resource, WITH_SLASHES};
 use crate::syncs::{frequency, variants};
-use crate::webhooks::{deliveries, endpoints, events};
+use crate::webhooks::{deliveries, endpoints, events, incoming, receive};
 use crate::{
     actions, connect, connect_sessions, connections, environments, functions, health, integrations, pages,
     providers, proxy, records, runs, syncs, verify,
@@ -53,6 +53,7 @@ table! {
         health: [health, ready],
         pages: [home, openapi_json, docs, docs_part],
         providers: [logo],
+        receive: [integration, connection],
         telemetry: [telemetry],
     }
     Key {
@@ -70,6 +71,7 @@ table! {
         forms: [forms],
         frequency: [update],
         functions: [list, get, code],
+        incoming: [list, get, replay, address],
         integrations: [list, create, get, update, delete],
         old_connections: [set_metadata, merge_metadata],
         providers: [list, get, templates],

@@ -3,3 +3,5 @@
 pub(crate) mod deliveries;
 pub(crate) mod endpoints;
 pub(crate) mod events;
+pub(crate) mod incoming;
+pub(crate) mod receive;

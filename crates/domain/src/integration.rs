@@ -21,7 +21,7 @@ pub struct StoredIntegration {
     pub provider: ProviderName,
     /// The display name; `None` means the provider's.
     pub display_name: Option<String>,
-    /// Whether to forward the provider's webhooks to the app. Stored only: Trunkline does not receive them yet.
+    /// Whether to forward the provider's webhooks to the app.
     pub forward_webhooks: bool,
     /// The values for `${integrationConfig.…}`, without the secret ones.
     pub config: BTreeMap<String, String>,

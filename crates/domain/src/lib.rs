@@ -10,6 +10,7 @@ mod connection;
 mod environment;
 mod event;
 mod id;
+mod incoming;
 mod integration;
 mod json;
 mod model;
@@ -27,6 +28,7 @@ pub use connection::{Connection, ConnectionFilter, ConnectionId, Problem};
 pub use environment::{ApiKey, ApiKeyId, Environment, EnvironmentId};
 pub use event::{Event, EventConnection, EventId, EventType};
 pub use id::{Id, IdKind, ParseIdError, RowId};
+pub use incoming::{IncomingEvent, IncomingEventId, IncomingRequest, IncomingStatus};
 pub use integration::{IntegrationId, StoredIntegration};
 pub use json::{JsonError, JsonKind, JsonReader, JsonScalar, json_text, repaired_json};
 pub use model::Model;
@@ -34,7 +36,10 @@ pub use names::{
     ActionName, ConnectionName, EnvironmentName, IntegrationKey, ModelName, NameError, ProviderName,
     SyncName, TableName, Variant, check_new_name,
 };
-pub use record::{MAX_KEY_BYTES, Misfit, Record, RecordError, RecordReader, Value, is_shortened, stored_key};
+pub use record::{
+    MAX_KEY_BYTES, Misfit, Record, RecordError, RecordReader, Value, is_shortened, parse_timestamp,
+    stored_key,
+};
 pub use stored_record::{Position, RecordAction, StoredRecord};
 pub use sync::{
     MisfitCount, Run, RunError, RunFilter, RunId, RunIdPrefix, RunIdPrefixError, RunStatus, Slice, SliceId,

@@ -18,9 +18,10 @@ use serde_json::Value as Json;
 use xxhash_rust::xxh3::Xxh3;
 
 use self::cell::Cell;
+pub use self::cell::parse_timestamp;
 pub use self::key::{MAX_KEY_BYTES, is_shortened, stored_key};
 use crate::json::{JsonError, JsonKind, JsonReader, write_object};
-use crate::{Column, Model, Timestamp};
+use crate::{Column, Model, Parse, Timestamp};
 
 /// The value of one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +152,20 @@ impl RecordReader {
             .unwrap_or_else(|error| Err(RecordError::Unreadable(error)))
     }
 
+    /// Returns a value of a record as the value of the column with this index, or why it does not fit. `parse` replaces the column's.
+    pub fn fit(&self, column: usize, value: &Json, parse: Option<Parse>) -> Result<Value, &'static str> {
+        let mut column = self.columns.get(column).cloned().ok_or("of no column")?;
+        column.parse = parse.unwrap_or(column.parse);
+        let text = value.to_string();
+        let cell = Cell::read(&mut JsonReader::new(&text)).map_err(|_| "not readable")?;
+        cell.fit(&column)
+    }
+
+    /// Makes a record of the values of all columns and the fields without a column. The key is that of the key's column.
+    pub fn record_of(&self, values: Vec<Value>, extra: Option<String>) -> Result<Record, RecordError> {
+        self.complete(values, extra, Vec::new())
+    }
+
     /// Reads the next record of a list. After an outer error the rest of the list cannot be read.
     pub fn read_next(&self, json: &mut JsonReader<'_>) -> Result<Result<Record, RecordError>, JsonError> {
         let begin = json.position();
@@ -245,10 +260,24 @@ impl RecordReader {
 
     fn finish(&self, draft: Draft<'_>) -> Result<Record, RecordError> {
         let Draft {
-            mut values,
+            values,
             extra,
             misfits,
         } = draft;
+        let extra = (!extra.is_empty()).then(|| {
+            let mut text = String::new();
+            write_object(&mut text, extra.iter());
+            text
+        });
+        self.complete(values, extra, misfits)
+    }
+
+    fn complete(
+        &self,
+        mut values: Vec<Value>,
+        extra: Option<String>,
+        misfits: Vec<Misfit>,
+    ) -> Result<Record, RecordError> {
         let long = match values.get(self.key) {
             Some(Value::Text(key)) if !key.is_empty() => key.clone(),
             _ => return Err(RecordError::NoKey(self.key_field.clone())),
@@ -263,11 +292,6 @@ impl RecordReader {
         {
             *value = Value::Text(key.clone());
         }
-        let extra = (!extra.is_empty()).then(|| {
-            let mut text = String::new();
-            write_object(&mut text, extra.iter());
-            text
-        });
         let hash = self.hash(&values, extra.as_deref());
         Ok(Record {
             key,

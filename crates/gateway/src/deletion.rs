@@ -64,7 +64,7 @@ pub(crate) async fn delete_connection(gateway: &Gateway, connection: &Connection
         Ok(syncs)
     });
     let syncs = taken.await?;
-    gateway.caches.opened.clear();
+    gateway.caches.forget_secrets();
     for table in gateway.models.of_provider(&connection.provider) {
         delete_rows(gateway, table, id, None).await?;
     }
@@ -90,6 +90,12 @@ pub(crate) async fn delete_connection(gateway: &Gateway, connection: &Connection
             .write_long(move |c| store::events::erase(c, id, BATCH, now))
     };
     while erase().await? > 0 {}
+    let erase = || {
+        gateway
+            .store
+            .write_long(move |c| store::incoming::erase(c, id, BATCH, now))
+    };
+    while erase().await? > 0 {}
     let gone = connection.clone();
     let deleted = gateway.store.write_long(move |c| {
         if !variants.is_empty() {
@@ -98,6 +104,8 @@ pub(crate) async fn delete_connection(gateway: &Gateway, connection: &Connection
         // By its number, because another connection may have the name now.
         if connections::delete(c, id)? {
             // What was written since the loop above.
+            // Events of the provider first: this waits for a worker that makes events for the app of them.
+            store::incoming::erase(c, id, i64::MAX, now)?;
             store::events::erase(c, id, i64::MAX, now)?;
             events::deleted(c, &gone, now)?;
         }

@@ -277,6 +277,15 @@ pub enum GatewayError {
         /// The time until the next attempt.
         retry_after: Duration,
     },
+    /// A request at a webhook address is not taken for one of the provider. Why is for the log alone.
+    #[error("the request is not accepted")]
+    WebhookRefused,
+    /// A request at a webhook address is too large, or brings too many events.
+    #[error("the request is larger than what is accepted")]
+    WebhookTooLarge,
+    /// Too many events of a webhook address wait to be processed.
+    #[error("too many events wait: send this one again later")]
+    WebhookBacklog,
     /// A request was not forwarded, or the provider did not respond.
     #[error("{0}")]
     Request(#[source] RequestError),

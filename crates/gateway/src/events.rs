@@ -1,11 +1,14 @@
 //! Events for apps. The use cases and the worker write them in the transactions of the changes that they report; see [`store::events`].
 
+use std::collections::BTreeMap;
+
 use domain::{
-    ActionId, ActionName, Connection, EnvironmentId, EventConnection, EventType, Model, Problem, Run,
-    RunError, Sync, Timestamp,
+    ActionId, ActionName, Connection, EnvironmentId, EventConnection, EventType, IncomingEvent, Model,
+    Problem, Run, RunError, Sync, SyncName, Timestamp, Variant,
 };
 use serde_json::{Map, Value as Json, json};
 use store::events::NewEvent;
+use store::records::RowChanges;
 use store::{DbConn, StoreError, connections};
 
 /// How a connection event of Nango names what happened.
@@ -115,6 +118,74 @@ pub fn run_ended(
         }
     };
     of_connection(c, event_type, &connection, data, now)
+}
+
+/// Writes that events of the provider have changed rows of a sync, between two times.
+pub fn rows_changed(
+    c: &mut DbConn,
+    connection: &Connection,
+    (sync, model): (&SyncName, &Model),
+    rows: &RowChanges,
+    (started, finished): (Timestamp, Timestamp),
+) -> Result<(), StoreError> {
+    let (first, last) = rows.numbers.unzip();
+    let data = json!({
+        "sync": sync.as_str(),
+        "variant": Variant::base().as_str(),
+        "run_id": null,
+        "kind": "webhook",
+        "started_at": started.to_string(),
+        "finished_at": finished.to_string(),
+        "models": [{
+            "model": model.name.as_str(),
+            "added": rows.added,
+            "updated": rows.updated,
+            "deleted": rows.deleted,
+            "unchanged": 0,
+            "first_change": first,
+            "last_change": last,
+        }],
+    });
+    of_connection(c, EventType::SyncSucceeded, connection, object(data), finished)
+}
+
+/// An event of a provider, as the app gets it.
+#[derive(Debug, Clone)]
+pub struct ProviderEvent {
+    /// What kind of event the provider says it is.
+    pub kind: Option<String>,
+    /// The body: JSON, or text.
+    pub payload: Json,
+    /// The headers that the provider's file reads.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// Writes that a provider sent an event: for a connection, or for none if none fits.
+pub fn provider_event(
+    c: &mut DbConn,
+    event: &IncomingEvent,
+    connection: Option<&Connection>,
+    sent: &ProviderEvent,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let data = object(json!({
+        "id": event.id.to_string(),
+        "type": sent.kind,
+        "payload": sent.payload,
+        "headers": sent.headers,
+        "received_at": event.received_at.to_string(),
+    }));
+    if let Some(connection) = connection {
+        return of_connection(c, EventType::ProviderEvent, connection, data, now);
+    }
+    let mut all = Map::new();
+    all.insert(
+        "provider_config_key".to_owned(),
+        event.integration.as_str().into(),
+    );
+    all.insert("provider".to_owned(), event.provider.as_str().into());
+    all.extend(data);
+    insert(c, event.environment, EventType::ProviderEvent, None, all, now)
 }
 
 /// Writes how an asynchronous action ended.

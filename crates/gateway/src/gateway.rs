@@ -1,12 +1,15 @@
 //! The state that all use cases share, and code that several of them need. This module imports no use case.
 
+mod receivers;
 mod resolve;
 mod targets;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Clock, Connection, ConnectionId, EnvironmentId, ProviderName, SyncName, Variant};
+use domain::{
+    Clock, Connection, ConnectionId, EnvironmentId, IntegrationKey, ProviderName, SyncName, Variant,
+};
 use registry::{Provider, Registry};
 use store::Store;
 use tokio::runtime::Handle;
@@ -15,6 +18,8 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use upstream::{Target, Upstream};
 
+pub use self::receivers::WebhookAddress;
+pub(crate) use self::receivers::{Receiver, Verifier};
 pub use self::resolve::Names;
 pub(crate) use self::resolve::ResolvedConnection;
 pub use self::resolve::ResolvedIntegration;
@@ -22,7 +27,9 @@ pub(crate) use self::targets::template_values;
 use crate::caller::Caller;
 use crate::encryption_keys::EncryptionKeys;
 use crate::error::{GatewayError, Result};
+use crate::inbox::Inbox;
 use crate::models::{ModelTable, Models};
+use crate::refusals::Refusals;
 use crate::ttl_cache::TtlCache;
 
 /// What the use cases and the worker work with, made once at start and shared in an [`Arc`].
@@ -43,6 +50,10 @@ pub struct Gateway {
     pub event_written: Notify,
     /// Wakes this process's worker, and the tasks that deliver, when an event was published or a delivery was made due.
     pub delivery_due: watch::Sender<()>,
+    /// Wakes this process's worker when an event of a provider was stored.
+    pub incoming_due: Notify,
+    pub(crate) inbox: Inbox,
+    pub(crate) refusals: Refusals,
     pub(crate) keys: EncryptionKeys,
     pub(crate) models: Arc<Models>,
     pub(crate) caches: Caches,
@@ -58,6 +69,8 @@ const CALLER_TTL: Duration = Duration::from_secs(2);
 const OPENED_TTL: Duration = Duration::from_secs(1);
 /// How soon a connection's credentials are checked again after the proxy met a refusal that was not confirmed.
 const CHECKED_TTL: Duration = Duration::from_secs(10);
+/// How long the secrets behind a webhook address serve further requests. What another process stores or deletes counts after that.
+const RECEIVER_TTL: Duration = Duration::from_secs(5);
 
 /// The caches between requests. A change by this process clears a cache at once.
 pub(crate) struct Caches {
@@ -67,6 +80,10 @@ pub(crate) struct Caches {
     pub(crate) opened: TtlCache<(EnvironmentId, String, String), Arc<OpenedConnection>>,
     /// Connections whose credentials are being checked, or were just now.
     pub(crate) checked: TtlCache<ConnectionId, ()>,
+    /// What is behind webhook addresses, with open secrets.
+    pub(crate) receivers: TtlCache<WebhookAddress, Arc<Receiver>>,
+    /// The connections that have a value in their configuration, with open secrets.
+    pub(crate) verifiers: TtlCache<(EnvironmentId, IntegrationKey, String), Arc<Vec<Verifier>>>,
 }
 
 /// A connection with open credentials.
@@ -81,7 +98,16 @@ impl Caches {
             callers: TtlCache::new(CALLER_TTL),
             opened: TtlCache::new(OPENED_TTL),
             checked: TtlCache::new(CHECKED_TTL),
+            receivers: TtlCache::new(RECEIVER_TTL),
+            verifiers: TtlCache::new(RECEIVER_TTL),
         }
+    }
+
+    /// Forgets open secrets, because some have changed.
+    pub(crate) fn forget_secrets(&self) {
+        self.opened.clear();
+        self.receivers.clear();
+        self.verifiers.clear();
     }
 }
 

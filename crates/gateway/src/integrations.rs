@@ -230,7 +230,7 @@ async fn update_once(
     }));
     let changed = changed.await;
     // Its configuration is part of opened targets.
-    gateway.caches.opened.clear();
+    gateway.caches.forget_secrets();
     match changed {
         Ok(Ok(())) => find(gateway, environment, key.as_str()).await,
         Ok(Err(error)) => Err(error),

@@ -14,7 +14,9 @@ use crate::encryption;
 use crate::encryption_keys::{EncryptionKeys, KeySource};
 use crate::error::Result;
 use crate::gateway::{Caches, Gateway};
+use crate::inbox::Inbox;
 use crate::models::Models;
+use crate::refusals::Refusals;
 use crate::syncs;
 
 /// The parts of a gateway.
@@ -47,6 +49,9 @@ impl Gateway {
             action_due: Notify::new(),
             event_written: Notify::new(),
             delivery_due: watch::Sender::new(()),
+            incoming_due: Notify::new(),
+            inbox: Inbox::default(),
+            refusals: Refusals::default(),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
         };

@@ -1,25 +1,33 @@
-//! Webhooks to the app: its endpoints, and the deliveries of events to them.
+//! Webhooks to the app: its endpoints, and the deliveries of events to them. And webhooks of providers: their addresses and what arrives.
 
+mod address;
 mod body;
 mod deliveries;
 mod endpoints;
 mod example;
+mod incoming;
 mod nango;
+mod receive;
 mod secrets;
 mod sender;
 mod settings;
 
+pub use self::address::{OwnAddress, address_of, integration_path, own_address};
 pub use self::body::{body_of, standard_body};
 pub use self::deliveries::{Replay, delivery, list_deliveries, replay_delivery, replay_endpoint};
 pub use self::endpoints::{create, delete, endpoint, list, rotate_secret, update};
 pub use self::example::send_example;
+pub use self::incoming::{Rematch, incoming_event, list_incoming, rematch, replay_incoming};
 pub(crate) use self::nango::ensure_override_endpoint;
 pub use self::nango::{NangoWebhooks, nango_webhooks, rotate_signing_key, set_nango_webhooks};
+pub use self::receive::{MAX_WEBHOOK_BODY, Received, WebhookRequest, receive};
 pub(crate) use self::secrets::place;
 pub use self::secrets::{EndpointSecrets, EndpointView};
 pub use self::sender::{Attempted, Effect, Sender};
 pub use self::settings::{DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT_SECONDS, EndpointBody};
+pub use signature::Headers as RequestHeaders;
 pub use store::deliveries::DeliveryFilter;
+pub use store::incoming::IncomingFilter;
 
 use domain::{EnvironmentId, EventType};
 pub use store::events::EventBatch;

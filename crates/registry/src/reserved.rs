@@ -58,7 +58,7 @@ pub const RESERVED: [&str; 50] = [
 ];
 
 /// The segments that are reserved below an integration (`/{integration}/connect`), sorted.
-pub const RESERVED_BELOW: [&str; 2] = ["connect", "verify"];
+pub const RESERVED_BELOW: [&str; 3] = ["connect", "verify", "webhooks"];
 
 /// Whether a first segment is reserved, ignoring case.
 pub fn is_reserved(segment: &str) -> bool {

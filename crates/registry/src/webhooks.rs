@@ -10,6 +10,8 @@ mod events;
 mod scheme;
 mod subscription;
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -69,6 +71,50 @@ impl Webhooks {
     pub fn needs_own_address(&self) -> bool {
         self.signature.iter().all(|scheme| scheme.optional)
     }
+}
+
+impl Webhooks {
+    /// Returns the headers that the rules of the file read, in lower case, without those that hold a secret.
+    pub fn header_names(&self) -> BTreeSet<String> {
+        let mut names: Vec<&str> = vec!["header.content-type"];
+        let templates = self.id.iter().chain(&self.kind);
+        let templates = templates.chain(self.connection.iter().map(|matched| &matched.from));
+        names.extend(templates.flat_map(Template::placeholders));
+        for rule in self.events.iter().flat_map(|(_, rules)| rules) {
+            names.extend(rule.templates().into_iter().flat_map(Template::placeholders));
+        }
+        let mut headers: BTreeSet<String> = names.into_iter().filter_map(header).collect();
+        for scheme in &self.signature {
+            headers.extend(scheme.placeholders().into_iter().filter_map(header));
+            headers.extend(scheme.when.iter().map(|when| when.header.to_ascii_lowercase()));
+        }
+        for secret in self.secret_parts().filter_map(header) {
+            headers.remove(&secret);
+        }
+        headers
+    }
+
+    /// Returns the query parameters that hold a secret.
+    pub fn secret_parameters(&self) -> impl Iterator<Item = &str> {
+        self.secret_parts().filter_map(|part| part.strip_prefix("query."))
+    }
+
+    /// Whether a request must hold a secret itself, and not a signature.
+    pub fn sends_secrets(&self) -> bool {
+        self.secret_parts().next().is_some()
+    }
+
+    /// The placeholders whose values are secrets, not signatures.
+    fn secret_parts(&self) -> impl Iterator<Item = &str> {
+        let sends = |scheme: &&Scheme| matches!(scheme.algorithm, Algorithm::Token | Algorithm::Basic);
+        let schemes = self.signature.iter().filter(sends);
+        schemes.flat_map(|scheme| scheme.source.iter().map(String::as_str))
+    }
+}
+
+/// Returns the name of the header that a placeholder stands for.
+fn header(placeholder: &str) -> Option<String> {
+    placeholder.strip_prefix("header.").map(str::to_ascii_lowercase)
 }
 
 /// How a request to the integration's address finds its connection.

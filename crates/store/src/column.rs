@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use diesel::sql_types::{BigInt, Bool, Double, Nullable, SqlType, Text, is_nullable};
+use diesel::sql_types::{BigInt, Binary, Bool, Double, Nullable, SqlType, Text, is_nullable};
 use domain::{
     ActionId, ActionName, ActionStatus, ApiKeyId, ConnectionName, DeliveryId, DeliveryStatus, EndpointId,
-    EndpointSlot, EnvironmentName, EventId, EventType, IntegrationKey, MisfitCount, Problem, ProviderName,
-    RowId, RunId, RunStatus, SyncName, Timestamp, Trigger, Variant, WebhookFormat,
+    EndpointSlot, EnvironmentName, EventId, EventType, IncomingEventId, IncomingStatus, IntegrationKey,
+    MisfitCount, Problem, ProviderName, RowId, RunId, RunStatus, SyncName, Timestamp, Trigger, Variant,
+    WebhookFormat,
 };
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -34,7 +35,7 @@ macro_rules! read_as {
         }
     )*};
 }
-read_as!(BigInt: i64, Bool: bool, Double: f64, Text: String);
+read_as!(BigInt: i64, Bool: bool, Double: f64, Text: String, Binary: Vec<u8>);
 
 impl<T: ReadAs + SqlType<IsNull = is_nullable::NotNull>> ReadAs for Nullable<T> {
     type Type = Option<T::Type>;
@@ -77,7 +78,7 @@ macro_rules! from_text {
 }
 from_text!(str::parse =>
     ActionId, ActionName, ActionStatus, ApiKeyId, ConnectionName, DeliveryId, DeliveryStatus, EndpointId, EndpointSlot,
-    EnvironmentName, EventId, EventType, IntegrationKey, ProviderName, RunId, RunStatus, SyncName, Trigger, Variant,
+    EnvironmentName, EventId, EventType, IncomingEventId, IncomingStatus, IntegrationKey, ProviderName, RunId, RunStatus, SyncName, Trigger, Variant,
     WebhookFormat,
 );
 from_text!(serde_json::from_str =>

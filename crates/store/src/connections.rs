@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use crate::column::{row, to_json};
-use crate::dialect::{json_field, on_db, tag_is};
+use crate::dialect::{config_is, json_field, on_db, tag_is};
 use crate::schema::{connections, integrations};
 use crate::{DbConn, StoreError};
 
@@ -170,6 +170,30 @@ pub fn find_with_integration(
         .optional()?)
 }
 
+/// Returns up to `limit` connections of an integration whose configuration has this text at `key`, oldest first.
+pub fn with_config(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    integration: &IntegrationKey,
+    (key, value): (&str, &str),
+    limit: i64,
+) -> Result<Vec<Connection>, StoreError> {
+    let [before, between, after] = config_is(c.dialect());
+    let has = diesel::dsl::sql::<Bool>(before)
+        .bind::<Text, _>(key)
+        .sql(between)
+        .bind::<Text, _>(value)
+        .sql(after);
+    Ok(connections::table
+        .filter(connections::environment_id.eq(environment.raw()))
+        .filter(connections::integration.eq(integration.as_str()))
+        .filter(has)
+        .order(connections::id)
+        .limit(limit)
+        .select(Connection::as_select())
+        .load(c)?)
+}
+
 /// Returns the connection with that row number, of any environment.
 pub fn get_any_environment(c: &mut DbConn, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
     Ok(connections::table
@@ -308,5 +332,6 @@ pub fn touch(c: &mut DbConn, id: ConnectionId, now: Timestamp) -> Result<(), Sto
 ///
 /// Synced rows stay: delete them before, in batches, with [`crate::records::delete_connection`].
 pub fn delete(c: &mut DbConn, id: ConnectionId) -> Result<bool, StoreError> {
+    crate::webhook_secrets::delete_of_connection(c, id)?;
     Ok(diesel::delete(connections::table.find(id.raw())).execute(c)? == 1)
 }

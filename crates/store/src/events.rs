@@ -290,9 +290,13 @@ pub fn erase(
     limit: i64,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
-    let sql = "UPDATE events SET data = NULL, url_override = NULL WHERE number IN \
-               (SELECT number FROM events WHERE connection_id = ? AND data IS NOT NULL AND type <> 'connection.deleted' \
-               ORDER BY number LIMIT ?) RETURNING number";
+    // In the order of their numbers, so that two deletions never wait for each other.
+    let lock = locking(c, " FOR NO KEY UPDATE");
+    let sql = format!(
+        "UPDATE events SET data = NULL, url_override = NULL WHERE number IN \
+         (SELECT number FROM events WHERE connection_id = ? AND data IS NOT NULL AND type <> 'connection.deleted' \
+         ORDER BY number LIMIT ?{lock}) RETURNING number"
+    );
     let binds = vec![Bind::integer(connection.raw()), Bind::integer(limit)];
     let erased = Statement::new(sql, binds).load(c, |row| row.some_integer(0))?;
     if erased.is_empty() {

@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use domain::{ActionJob, Clock, Endpoint, RowId, Sync, SyncId, Timestamp};
+use domain::{ActionJob, Clock, Endpoint, IncomingEvent, RowId, Sync, SyncId, Timestamp};
 use tokio::time::Instant;
 
 use crate::dialect::{Bind, Statement, any, integer_list, locking};
@@ -58,6 +58,16 @@ impl Leased for ActionJob {
 impl Leased for Endpoint {
     const TABLE: &'static str = "webhook_endpoints";
     const KEY: &'static str = "number";
+}
+
+impl Leased for IncomingEvent {
+    const TABLE: &'static str = "incoming_events";
+    const KEY: &'static str = "number";
+    /// So that the backlog of one connection leaves room for others.
+    const SHARES: Option<Shares> = Some(Shares {
+        column: "connection_id",
+        most: 200,
+    });
 }
 
 /// The right of one claim to work on a row, until it expires.

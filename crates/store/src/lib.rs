@@ -21,6 +21,7 @@ pub mod endpoints;
 pub mod environments;
 mod error;
 pub mod events;
+pub mod incoming;
 pub mod integration_secrets;
 pub mod integrations;
 pub mod lease;

@@ -2,6 +2,7 @@
 
 mod commit;
 mod compare;
+mod events;
 mod feed;
 mod query;
 mod requested;
@@ -13,6 +14,9 @@ mod written;
 
 pub use commit::{PageCommit, PageCounts, Rows, SliceChange, commit_page, mark_deleted};
 pub use compare::differing;
+pub use events::{
+    RowChanges, RowVersion, StoredRow, forget_versions, lock_and_read, put_and_remove, set_versions,
+};
 pub use feed::{ChangeQuery, Pruned, changes, delete_connection, prune};
 #[cfg(feature = "testing")]
 pub use query::query_plan;

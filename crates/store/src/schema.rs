@@ -242,6 +242,36 @@ diesel::table! {
         key_id -> Text,
         created_at -> BigInt,
         expires_at -> Nullable<BigInt>,
+        connection_id -> Nullable<BigInt>,
+        hash -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    incoming_events (number) {
+        number -> BigInt,
+        id -> Text,
+        environment_id -> BigInt,
+        integration -> Text,
+        provider -> Text,
+        connection_id -> Nullable<BigInt>,
+        connection_name -> Nullable<Text>,
+        status -> Text,
+        verified -> Bool,
+        dedupe_key -> Nullable<Text>,
+        nonce -> Nullable<Text>,
+        #[sql_name = "type"]
+        event_type -> Nullable<Text>,
+        method -> Text,
+        url -> Text,
+        headers -> Text,
+        body -> Nullable<Binary>,
+        attempts -> BigInt,
+        error -> Nullable<Text>,
+        received_at -> BigInt,
+        processed_at -> Nullable<BigInt>,
+        due_at -> Nullable<BigInt>,
+        holder -> Nullable<Text>,
+        due_within -> BigInt,
     }
 }
 diesel::table! {

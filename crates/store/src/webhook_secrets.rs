@@ -3,7 +3,7 @@
 //! A secret whose key is lost is given up, as credentials are: sealed text and key id are [`GIVEN_UP`].
 
 use diesel::prelude::*;
-use domain::{Endpoint, EnvironmentId, RowId, Timestamp};
+use domain::{ConnectionId, Endpoint, EnvironmentId, RowId, Timestamp};
 
 use crate::column::row;
 pub use crate::credentials::GIVEN_UP;
@@ -20,6 +20,8 @@ pub struct WebhookSecret {
     pub environment: EnvironmentId,
     /// The endpoint that it belongs to; `None` if it is the environment's own.
     pub endpoint: Option<RowId<Endpoint>>,
+    /// The connection that it belongs to, if any.
+    pub connection_id: Option<ConnectionId>,
     /// What it is, a word of the gateway.
     pub kind: String,
     /// The sealed text.
@@ -28,7 +30,7 @@ pub struct WebhookSecret {
     pub expires_at: Option<Timestamp>,
 }
 
-row!(WebhookSecret: secrets { id, endpoint, kind, sealed, expires_at }, environment = secrets::environment_id);
+row!(WebhookSecret: secrets { id, endpoint, connection_id, kind, sealed, expires_at }, environment = secrets::environment_id);
 
 /// Stores a secret, which has no row number yet, and the id of the key that sealed it.
 pub fn insert(
@@ -48,6 +50,60 @@ pub fn insert(
         secrets::created_at.eq(now.as_micros()),
     );
     on_db!(c, c => diesel::insert_into(secrets::table).values(values).execute(c))?;
+    Ok(())
+}
+
+/// Stores a secret of a connection that has none of this kind, and the hash by which [`by_hash`] finds it. Returns false if the connection
+/// is being deleted.
+pub fn insert_of_connection(
+    c: &mut DbConn,
+    (environment, connection): (EnvironmentId, ConnectionId),
+    kind: &str,
+    (sealed, key_id): (&str, &str),
+    hash: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if !crate::credentials::lock(c, connection)? {
+        return Ok(false);
+    }
+    let values = (
+        secrets::environment_id.eq(environment.raw()),
+        secrets::connection_id.eq(connection.raw()),
+        secrets::kind.eq(kind),
+        secrets::sealed.eq(sealed),
+        secrets::key_id.eq(key_id),
+        secrets::hash.eq(hash),
+        secrets::created_at.eq(now.as_micros()),
+    );
+    on_db!(c, c => diesel::insert_into(secrets::table).values(values).execute(c))?;
+    Ok(true)
+}
+
+/// Returns the secrets of a kind that a connection has, newest first.
+pub fn of_connection(
+    c: &mut DbConn,
+    connection: ConnectionId,
+    kind: &str,
+) -> Result<Vec<WebhookSecret>, StoreError> {
+    load(
+        c,
+        secrets::table
+            .filter(secrets::connection_id.eq(connection.raw()))
+            .filter(secrets::kind.eq(kind.to_owned()))
+            .order(secrets::id.desc())
+            .into_boxed(),
+    )
+}
+
+/// Returns the secret with this hash, of any environment.
+pub fn by_hash_any_environment(c: &mut DbConn, hash: &str) -> Result<Option<WebhookSecret>, StoreError> {
+    let found = secrets::table.filter(secrets::hash.eq(hash.to_owned()));
+    Ok(load(c, found.into_boxed())?.into_iter().next())
+}
+
+/// Deletes the secrets of a connection.
+pub(crate) fn delete_of_connection(c: &mut DbConn, connection: ConnectionId) -> Result<(), StoreError> {
+    diesel::delete(secrets::table.filter(secrets::connection_id.eq(connection.raw()))).execute(c)?;
     Ok(())
 }
 
@@ -89,6 +145,7 @@ pub fn of_endpoint(
         c,
         secrets::table
             .filter(secrets::environment_id.eq(environment.raw()))
+            .filter(secrets::connection_id.is_null())
             .filter(
                 secrets::endpoint
                     .is_null()
@@ -116,6 +173,7 @@ pub fn of_environment(
         secrets::table
             .filter(secrets::environment_id.eq(environment.raw()))
             .filter(secrets::endpoint.is_null())
+            .filter(secrets::connection_id.is_null())
             .filter(secrets::kind.eq(kind.to_owned()))
             .filter(
                 secrets::expires_at

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use domain::{
-    ActionJob, ApiKeyId, Clock, Endpoint, EnvironmentId, EnvironmentName, Model, RunFilter, RunStatus,
-    StoredRecord, Sync,
+    ActionJob, ApiKeyId, Clock, Endpoint, EnvironmentId, EnvironmentName, IncomingEvent, Model, RunFilter,
+    RunStatus, StoredRecord, Sync,
 };
 use gateway::{Caller, Gateway, GatewayError, GatewayParts, KeySource, Scope, records};
 use registry::Registry;
@@ -289,7 +289,9 @@ impl TestApp {
             let delivering = events::any_unpublished(c)?
                 || lease::next_due::<Endpoint>(c)?.is_some_and(|due| due <= now)
                 || lease::count_held::<Endpoint>(c)? > 0;
-            Ok(!active && !due && !acting && !delivering && newest(c)? == before)
+            let receiving = lease::next_due::<IncomingEvent>(c)?.is_some_and(|due| due <= now)
+                || lease::count_held::<IncomingEvent>(c)? > 0;
+            Ok(!active && !due && !acting && !delivering && !receiving && newest(c)? == before)
         });
         idle.await.expect("the database can be read")
     }

@@ -12,6 +12,7 @@ mod key_id;
 mod key_ring;
 mod sealed;
 pub mod session_token;
+pub mod webhook_address;
 
 pub use error::VaultError;
 pub use key::EncryptionKey;

@@ -11,6 +11,7 @@ mod checkpoint;
 mod context;
 mod deliveries;
 mod failure;
+mod incoming;
 mod options;
 mod page;
 mod pager;

@@ -11,6 +11,8 @@ pub struct WorkerOptions {
     pub actions: usize,
     /// How many webhook endpoints get deliveries at once.
     pub endpoints: usize,
+    /// For how many connections events of providers are processed at once.
+    pub incoming: usize,
     /// How long a lease lasts. If its holder does not renew it in time, another worker claims the work.
     pub lease: Duration,
     /// How often the worker looks for work that other processes made due.
@@ -50,6 +52,7 @@ impl Default for WorkerOptions {
             concurrency: 16,
             actions: 32,
             endpoints: 64,
+            incoming: 16,
             lease: Duration::from_mins(1),
             poll: Duration::from_secs(1),
             drain: Duration::from_secs(20),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ActionJob, Endpoint, Id, IdKind, Sync};
+use domain::{ActionJob, Endpoint, Id, IdKind, IncomingEvent, Sync};
 use gateway::Gateway;
+use store::incoming::LeasedIncoming;
 use store::schedule::{self, Claimed};
 use store::{Lease, actions, endpoints, runs};
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use tracing::Instrument;
 use crate::options::{KEEP_RUNS, WorkerOptions};
 use crate::queue::{self, Claim, Work};
 use crate::run;
-use crate::{deliveries, publisher};
+use crate::{deliveries, incoming, publisher};
 
 /// How long results of actions and their idempotency keys are kept, as in Nango.
 const KEEP_ACTIONS: Duration = Duration::from_hours(5 * 24);
@@ -76,6 +77,17 @@ impl Worker {
                     options,
                     &stopping
                 ),
+                queue::run(
+                    gateway,
+                    IncomingWork {
+                        worker: &self,
+                        reads: Arc::default(),
+                    },
+                    id,
+                    options.incoming,
+                    options,
+                    &stopping
+                ),
                 publisher::run(gateway, options, &stopping)
             )
         };
@@ -112,6 +124,14 @@ impl Worker {
             }
             if let Err(error) = pruned {
                 error.log_retry("old events were not deleted; the worker tries again in an hour");
+            }
+            let prune = || store.write_long(move |c| store::incoming::prune(c, before, TIDY_BATCH));
+            let mut pruned = prune().await;
+            while matches!(pruned, Ok(TIDY_BATCH)) {
+                pruned = prune().await;
+            }
+            if let Err(error) = pruned {
+                error.log_retry("old incoming events were not deleted; the worker tries again in an hour");
             }
             tokio::time::sleep(TIDY_EVERY).await;
         }
@@ -218,6 +238,43 @@ impl Work for DeliveryWork<'_> {
         async move {
             deliveries::deliver(gateway, claimed, lease, options, stopping).await;
             false
+        }
+    }
+}
+
+/// The events that providers sent.
+struct IncomingWork<'a> {
+    worker: &'a Worker,
+    reads: Arc<incoming::Reads>,
+}
+
+impl Work for IncomingWork<'_> {
+    type Stored = IncomingEvent;
+    type Claimed = Vec<LeasedIncoming>;
+    const NAME: &'static str = "incoming events";
+    const CLAIM: Claim<Vec<LeasedIncoming>> = store::incoming::claim;
+
+    async fn became_due(&self) {
+        self.worker.gateway.incoming_due.notified().await;
+    }
+
+    fn carry_out(
+        &self,
+        claimed: Vec<LeasedIncoming>,
+        holder: &str,
+        _: &CancellationToken,
+    ) -> impl Future<Output = bool> + Send + 'static {
+        let group = incoming::Group {
+            gateway: Arc::clone(&self.worker.gateway),
+            reads: Arc::clone(&self.reads),
+            holder: holder.to_owned(),
+            events: Arc::new(claimed),
+        };
+        let length = self.worker.options.lease;
+        async move {
+            incoming::process(group, length).await;
+            // Others of its connection may have waited for it.
+            true
         }
     }
 }

@@ -52,6 +52,9 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::OauthNotSupported(_) => (S::BAD_REQUEST, "oauth_not_supported"),
         GatewayError::CredentialsRefused(_) => (S::BAD_REQUEST, "connection_test_failed"),
         GatewayError::ProviderUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
+        GatewayError::WebhookRefused => (S::UNAUTHORIZED, "webhook_refused"),
+        GatewayError::WebhookTooLarge => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
+        GatewayError::WebhookBacklog => (S::SERVICE_UNAVAILABLE, "webhook_backlog"),
         GatewayError::Request(error) => {
             let code = error.verdict().error_code;
             (request_status(code), code.into())

@@ -205,7 +205,8 @@ async fn every_route_refuses_an_unreadable_body_in_the_same_way() {
             continue;
         }
         for (verb, operation) in item.as_object().unwrap() {
-            if operation["requestBody"].is_null() {
+            // A provider sends what it likes, up to 256 KiB; `engine/incoming.rs` tests that.
+            if operation["requestBody"].is_null() || path.starts_with("/webhook/") {
                 continue;
             }
             let mut path = path

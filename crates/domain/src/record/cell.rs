@@ -102,6 +102,11 @@ impl Value {
     }
 }
 
+/// Reads a time that a provider wrote in this way; `None` if it is no time that can be stored.
+pub fn parse_timestamp(text: &str, parse: Parse) -> Option<Timestamp> {
+    timestamp(&JsonScalar::Text(Cow::Borrowed(text)), parse).ok()
+}
+
 /// Returns a scalar as text.
 fn written<'s>(scalar: &'s JsonScalar<'_>) -> Cow<'s, str> {
     match scalar {

@@ -134,7 +134,7 @@ async fn relabel(
         }
     });
     changed.await.map_err(GatewayError::or_unknown(|| unknown))?;
-    gateway.caches.opened.clear();
+    gateway.caches.forget_secrets();
     Ok(())
 }
 
@@ -180,6 +180,6 @@ pub async fn set_metadata(
         Ok(())
     }));
     changed.await??;
-    gateway.caches.opened.clear();
+    gateway.caches.forget_secrets();
     Ok(())
 }

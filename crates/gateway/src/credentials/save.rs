@@ -88,7 +88,7 @@ pub(crate) async fn save(gateway: &Gateway, pending: PendingConnection) -> Resul
     };
     let stored = gateway.store.write_durably(refusable(move |c| saving.run(c)));
     let (connection, created) = stored.await??;
-    gateway.caches.opened.clear();
+    gateway.caches.forget_secrets();
     gateway.sync_due.notify_one();
     gateway.event_written.notify_one();
     Ok(Connected {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Endpoint, EnvironmentId, RowId, Timestamp};
+use domain::{ConnectionId, Endpoint, EnvironmentId, RowId, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use signature::standard::SigningKey;
 use store::webhook_secrets::{self, GIVEN_UP, WebhookSecret};
@@ -24,10 +24,18 @@ pub(crate) enum SecretKind {
     Headers,
     /// The environment's signing key for the two headers of Nango.
     Environment,
+    /// The random part of a connection's webhook address.
+    Address,
 }
 
 impl SecretKind {
-    const ALL: [Self; 4] = [Self::Shared, Self::Private, Self::Headers, Self::Environment];
+    const ALL: [Self; 5] = [
+        Self::Shared,
+        Self::Private,
+        Self::Headers,
+        Self::Environment,
+        Self::Address,
+    ];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -35,6 +43,20 @@ impl SecretKind {
             Self::Private => "private",
             Self::Headers => "headers",
             Self::Environment => "signing_key",
+            Self::Address => "webhook_address",
+        }
+    }
+
+    /// The place that a secret of a connection is sealed for.
+    pub(crate) const fn place_of_connection(
+        self,
+        environment: EnvironmentId,
+        connection: ConnectionId,
+    ) -> SealContext<'static> {
+        SealContext {
+            environment,
+            owner: Owner::Connection(connection),
+            field: self.as_str(),
         }
     }
 }
@@ -62,7 +84,10 @@ pub(crate) fn place(secret: &WebhookSecret) -> Option<SealContext<'static>> {
     let kind = SecretKind::ALL
         .into_iter()
         .find(|kind| kind.as_str() == secret.kind)?;
-    Some(place_of(secret.environment, secret.endpoint, kind))
+    Some(match secret.connection_id {
+        Some(connection) => kind.place_of_connection(secret.environment, connection),
+        None => place_of(secret.environment, secret.endpoint, kind),
+    })
 }
 
 fn place_of(

@@ -55,6 +55,21 @@ pub struct EventRule {
     pub keep: Vec<TableName>,
 }
 
+impl EventRule {
+    /// Returns the templates that it reads from a request.
+    pub(super) fn templates(&self) -> Vec<&Template> {
+        let key = match &self.effect {
+            Effect::Fields { key, .. } | Effect::Reread { key } | Effect::Delete { key } => Some(key),
+            Effect::Record { .. } | Effect::Run => None,
+        };
+        let newer = match &self.newer_by {
+            Some(NewerBy::Time { value, .. } | NewerBy::Sequence(value)) => Some(value),
+            _ => None,
+        };
+        key.into_iter().chain(newer).collect()
+    }
+}
+
 /// What an event does to a row.
 #[derive(Debug, Clone)]
 pub enum Effect {

@@ -49,6 +49,25 @@ pub struct Scheme {
     pub unsigned_body: bool,
 }
 
+impl Scheme {
+    /// Returns the placeholders of the parts of a request that it reads.
+    pub(super) fn placeholders(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.source.iter().map(String::as_str).collect();
+        for part in &self.signed {
+            if let SignedPart::Value(values) = part {
+                names.extend(values.iter().map(String::as_str));
+            }
+        }
+        names.extend(
+            self.timestamp
+                .iter()
+                .flat_map(|rule| rule.source.iter().map(String::as_str)),
+        );
+        names.extend(self.nonce.iter().flat_map(Template::placeholders));
+        names
+    }
+}
+
 /// The header by which a request names its scheme. A scheme without this is for requests that have no such header.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]

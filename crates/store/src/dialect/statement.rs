@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::row::{Field, Row};
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Untyped};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz, Untyped};
 use diesel::sqlite::Sqlite;
 use domain::Timestamp;
 
@@ -36,6 +36,7 @@ pub(crate) enum Bind<'a> {
     Text(Option<Cow<'a, str>>),
     Integer(Option<i64>),
     Boolean(Option<bool>),
+    Bytes(Option<Cow<'a, [u8]>>),
     /// `timestamptz`, or microseconds in SQLite.
     Moment(Option<Moment>),
     /// Only for PostgreSQL, as all arrays.
@@ -212,6 +213,7 @@ impl QueryFragment<Pg> for Statement<'_> {
             Bind::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value),
             Bind::Integer(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
             Bind::Boolean(value) => out.push_bind_param::<Nullable<Bool>, _>(value),
+            Bind::Bytes(value) => out.push_bind_param::<Nullable<Binary>, _>(value),
             Bind::Moment(value) => out.push_bind_param::<Nullable<Timestamptz>, _>(value),
             Bind::Texts(values) => out.push_bind_param::<Array<Nullable<Text>>, _>(values),
             Bind::Integers(values) => out.push_bind_param::<Array<Nullable<BigInt>>, _>(values),
@@ -227,6 +229,7 @@ impl QueryFragment<Sqlite> for Statement<'_> {
             Bind::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value),
             Bind::Integer(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
             Bind::Boolean(value) => out.push_bind_param::<Nullable<Bool>, _>(value),
+            Bind::Bytes(value) => out.push_bind_param::<Nullable<Binary>, _>(value),
             Bind::Moment(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
             Bind::Texts(_) | Bind::Integers(_) | Bind::Booleans(_) | Bind::Moments(_) => Err(
                 diesel::result::Error::QueryBuilderError("SQLite has no arrays".into()),

@@ -160,6 +160,7 @@ pub fn delete_connection(
     limit: i64,
 ) -> Result<u64, StoreError> {
     lock_counter(c, connection, table.name())?;
+    super::forget_versions(c, table, connection)?;
     let name = &table.table;
     // In PostgreSQL a `ctid` identifies a row only within a partition. A partitioned table is divided by connection, so without the
     // condition on the connection the rows of other connections would be deleted.

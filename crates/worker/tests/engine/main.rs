@@ -13,6 +13,12 @@ mod deletions;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod incoming;
+#[cfg(test)]
+mod incoming_lost;
+#[cfg(test)]
+mod incoming_records;
+#[cfg(test)]
 mod inspect;
 #[cfg(test)]
 mod leases;
@@ -48,5 +54,7 @@ mod truth;
 mod unusual_responses;
 #[cfg(test)]
 mod webhook_order;
+#[cfg(test)]
+mod webhook_settings;
 #[cfg(test)]
 mod webhooks;

@@ -1,6 +1,8 @@
 //! How the test sends each operation, and what another environment gets from the same request.
 
+use domain::{IncomingEventId, IncomingRequest};
 use serde_json::{Value as Json, json};
+use store::incoming::NewIncoming;
 use testkit::TestApp;
 
 use crate::actions::{TO, message, trigger, trigger_with};
@@ -164,13 +166,16 @@ fn webhooks(operation: &str) -> Option<Call> {
         "get_webhook_endpoint"
         | "delete_webhook_endpoint"
         | "get_webhook_delivery"
-        | "replay_webhook_delivery" => of("", not_found()),
+        | "replay_webhook_delivery"
+        | "get_incoming_webhook"
+        | "replay_incoming_webhook" => of("", not_found()),
         "update_webhook_endpoint" => with("", json!({ "description": "walked" }), not_found()),
         "rotate_webhook_secret" => with("", json!({}), not_found()),
         "send_webhook_example" => with("", json!({ "type": "sync.failed" }), not_found()),
         "replay_webhook_endpoint" => with("", json!({ "status": "failed" }), not_found()),
         "list_webhook_deliveries" => of("", Theirs::Empty("deliveries")),
-        "list_events" => of("", Theirs::Empty("events")),
+        "list_events" | "list_incoming_webhooks" => of("", Theirs::Empty("events")),
+        "get_webhook_address" => of("?connectionId=my-twilio", unknown(404)),
         "get_environment_webhooks" | "rotate_webhook_signing_key" => of("", Theirs::Own),
         "set_environment_webhooks" => with("", json!({ "primary_url": null }), Theirs::Own),
         _ => return None,
@@ -229,6 +234,7 @@ pub(super) struct Things {
     action: String,
     endpoint: String,
     delivery: String,
+    incoming: String,
 }
 
 impl Things {
@@ -259,6 +265,7 @@ impl Things {
         Self {
             endpoint: endpoint.json()["data"]["id"].as_str().unwrap().to_owned(),
             delivery: deliveries["deliveries"][0]["id"].as_str().unwrap().to_owned(),
+            incoming: incoming_event(app).await,
             sent,
             scheduled,
             // Created last, so that it is still active when it is ended.
@@ -280,10 +287,40 @@ impl Things {
         match operation {
             "get_action_result" => path.replace("{id}", &self.action),
             "get_webhook_delivery" | "replay_webhook_delivery" => path.replace("{id}", &self.delivery),
+            _ if path.starts_with("/webhook-events/") => path.replace("{id}", &self.incoming),
             _ if path.starts_with("/webhook-endpoints/") => path.replace("{id}", &self.endpoint),
             _ => path,
         }
     }
+}
+
+/// Stores an event of a provider that fits no connection; returns its id.
+async fn incoming_event(app: &TestApp) -> String {
+    let now = app.clock().now();
+    let new = NewIncoming {
+        id: IncomingEventId::new(now),
+        environment: app.caller().await.environment,
+        integration: "twilio".parse().unwrap(),
+        provider: "twilio".parse().unwrap(),
+        connection: None,
+        verified: false,
+        dedupe_key: None,
+        nonce: None,
+        event_type: None,
+        request: IncomingRequest {
+            method: "POST".to_owned(),
+            url: "webhook:".to_owned(),
+            headers: std::collections::BTreeMap::new(),
+            body: Some(b"{}".to_vec()),
+        },
+        received_at: now,
+    };
+    let id = new.id.to_string();
+    let stored = app
+        .store()
+        .write(move |c| store::incoming::insert(c, &[new], now));
+    stored.await.unwrap();
+    id
 }
 
 /// Deletions come last, the smaller before the larger.

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use domain::{Delivery, DeliveryAttempt, DeliveryId, DeliveryStatus, Endpoint, Event, RowId, Timestamp};
 
 use crate::column::row;
-use crate::dialect::{Bind, Statement, any, integer_list};
+use crate::dialect::{Bind, Statement, any, inserts, integer_list};
 use crate::lease;
 use crate::schema::{
     events, webhook_attempts, webhook_deliveries as deliveries, webhook_endpoints as endpoints,
@@ -99,7 +99,9 @@ pub fn make(
             Bind::integer(now.as_micros()),
         ]);
     }
-    insert_rows(c, insert, conflict, rows)?;
+    for statement in inserts(insert, conflict, rows) {
+        statement.execute(c)?;
+    }
     if again && endpoint.settings.ordered {
         // A delivery that begins anew counted as pending above, perhaps alone.
         let theirs: Vec<Option<i64>> = held_back.into_iter().collect();
@@ -130,22 +132,6 @@ fn pending_connections(
     ];
     let found = Statement::new(sql, binds).load(c, |row| row.integer(0))?;
     Ok(found.into_iter().collect())
-}
-
-/// The numbers of rows of one INSERT: few, so that few statements stay prepared.
-const BATCHES: [usize; 3] = [64, 8, 1];
-
-/// Inserts rows, several with each statement. All have the same number of values.
-fn insert_rows(c: &mut DbConn, insert: &str, end: &str, rows: Vec<Vec<Bind<'_>>>) -> Result<(), StoreError> {
-    let mut rows = rows.into_iter().peekable();
-    while let Some(first) = rows.peek() {
-        let one = format!("({})", vec!["?"; first.len()].join(", "));
-        let size = BATCHES.into_iter().find(|size| *size <= rows.len()).unwrap_or(1);
-        let sql = format!("{insert}{}{end}", vec![one.as_str(); size].join(", "));
-        let binds = rows.by_ref().take(size).flatten().collect();
-        Statement::new(sql, binds).execute(c)?;
-    }
-    Ok(())
 }
 
 /// Returns deliveries of a leased endpoint whose next attempt is due, longest due first, except those in `in_flight`.
@@ -260,7 +246,9 @@ pub fn store_ends(
             Bind::Text(response.map(Into::into)),
         ]
     });
-    insert_rows(c, insert, " ON CONFLICT DO NOTHING", rows.collect())?;
+    for statement in inserts(insert, " ON CONFLICT DO NOTHING", rows.collect()) {
+        statement.execute(c)?;
+    }
     let delivered = ThenDelivery::Ended(DeliveryStatus::Delivered);
     let accepted = ends.iter().filter(|end| end.then == delivered);
     let accepted: Vec<i64> = accepted.map(|end| end.delivery.raw()).collect();

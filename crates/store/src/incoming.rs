@@ -11,7 +11,7 @@ use domain::{
 };
 
 use crate::column::{row, to_json};
-use crate::dialect::{Bind, Statement, any, integer_list, locking};
+use crate::dialect::{Bind, Statement, any, inserts, integer_list, locking};
 use crate::lease;
 use crate::schema::incoming_events as incoming;
 use crate::{DbConn, StoreError};
@@ -76,51 +76,41 @@ pub fn insert(
     events: &[NewIncoming],
     now: Timestamp,
 ) -> Result<HashSet<IncomingEventId>, StoreError> {
-    /// The numbers of rows of one statement: few, so that few statements stay prepared.
-    const BATCHES: [usize; 3] = [64, 8, 1];
     let columns = "id, environment_id, integration, provider, connection_id, connection_name, status, verified, dedupe_key, nonce, type, \
                    method, url, headers, body, received_at, due_at";
-    let one = format!("({})", ["?"; 17].join(", "));
+    let mut rows = Vec::with_capacity(events.len());
+    for event in events {
+        let (status, due_at) = if event.verified {
+            (IncomingStatus::Pending, Some(now.as_micros()))
+        } else {
+            (IncomingStatus::Unmatched, None)
+        };
+        let request = &event.request;
+        let connection = event.connection.as_ref();
+        rows.push(vec![
+            Bind::text(event.id.to_string()),
+            Bind::integer(event.environment.raw()),
+            Bind::text(event.integration.as_str()),
+            Bind::text(event.provider.as_str()),
+            Bind::Integer(connection.map(|(id, _)| id.raw())),
+            Bind::Text(connection.map(|(_, name)| name.as_str().into())),
+            Bind::text(status.as_str()),
+            Bind::Boolean(Some(event.verified)),
+            Bind::Text(event.dedupe_key.as_deref().map(Into::into)),
+            Bind::Text(event.nonce.as_deref().map(Into::into)),
+            Bind::Text(event.event_type.as_deref().map(Into::into)),
+            Bind::text(&request.method),
+            Bind::text(&request.url),
+            Bind::text(to_json(&request.headers)?),
+            Bind::Bytes(request.body.as_deref().map(Into::into)),
+            Bind::integer(event.received_at.as_micros()),
+            Bind::Integer(due_at),
+        ]);
+    }
+    let insert = format!("INSERT INTO incoming_events ({columns}) VALUES ");
     let mut new = HashSet::with_capacity(events.len());
-    let mut left = events;
-    while !left.is_empty() {
-        let size = BATCHES.into_iter().find(|size| *size <= left.len()).unwrap_or(1);
-        let (batch, rest) = left.split_at(size.min(left.len()));
-        left = rest;
-        let sql = format!(
-            "INSERT INTO incoming_events ({columns}) VALUES {} ON CONFLICT DO NOTHING RETURNING id",
-            vec![one.as_str(); batch.len()].join(", ")
-        );
-        let mut binds = Vec::with_capacity(batch.len() * 17);
-        for event in batch {
-            let (status, due_at) = if event.verified {
-                (IncomingStatus::Pending, Some(now.as_micros()))
-            } else {
-                (IncomingStatus::Unmatched, None)
-            };
-            let request = &event.request;
-            let connection = event.connection.as_ref();
-            binds.extend([
-                Bind::text(event.id.to_string()),
-                Bind::integer(event.environment.raw()),
-                Bind::text(event.integration.as_str()),
-                Bind::text(event.provider.as_str()),
-                Bind::Integer(connection.map(|(id, _)| id.raw())),
-                Bind::Text(connection.map(|(_, name)| name.as_str().into())),
-                Bind::text(status.as_str()),
-                Bind::Boolean(Some(event.verified)),
-                Bind::Text(event.dedupe_key.as_deref().map(Into::into)),
-                Bind::Text(event.nonce.as_deref().map(Into::into)),
-                Bind::Text(event.event_type.as_deref().map(Into::into)),
-                Bind::text(&request.method),
-                Bind::text(&request.url),
-                Bind::text(to_json(&request.headers)?),
-                Bind::Bytes(request.body.as_deref().map(Into::into)),
-                Bind::integer(event.received_at.as_micros()),
-                Bind::Integer(due_at),
-            ]);
-        }
-        let stored = Statement::new(sql, binds).load(c, |row| row.some_text(0))?;
+    for statement in inserts(&insert, " ON CONFLICT DO NOTHING RETURNING id", rows) {
+        let stored = statement.load(c, |row| row.some_text(0))?;
         new.extend(stored.iter().filter_map(|id| id.parse::<IncomingEventId>().ok()));
     }
     Ok(new)
@@ -334,7 +324,10 @@ pub fn copy(
     connection: (ConnectionId, &ConnectionName),
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO incoming_events (id, environment_id, integration, provider, connection_id, connection_name, status, verified,                dedupe_key, nonce, type, method, url, headers, body, received_at, due_at)                SELECT ?, environment_id, integration, provider, ?, ?, 'pending', ?, dedupe_key, nonce, type, method, url, headers, body,                received_at, ? FROM incoming_events WHERE number = ? ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO incoming_events (id, environment_id, integration, provider, connection_id, connection_name, status, verified, \
+               dedupe_key, nonce, type, method, url, headers, body, received_at, due_at) \
+               SELECT ?, environment_id, integration, provider, ?, ?, 'pending', ?, dedupe_key, nonce, type, method, url, headers, body, \
+               received_at, ? FROM incoming_events WHERE number = ? ON CONFLICT DO NOTHING";
     let binds = vec![
         Bind::text(id.to_string()),
         Bind::integer(connection.0.raw()),

@@ -19,7 +19,7 @@ pub(crate) use model::{
     Comparison, column_type, comparison, long_condition, order_time, quoted, short_condition,
     shortest_decimal, text_prefix,
 };
-pub(crate) use statement::{Bind, Fields, Statement, any, integer_list, text_list};
+pub(crate) use statement::{Bind, Fields, Statement, any, inserts, integer_list, text_list};
 pub(crate) use text::{
     TABLES_LOCK, VAULT_KEYS_LOCK, advisory_lock, applied_migrations, checkpoint, config_is,
     connection_budget, is_in_gap, json_field, lock_counter, lock_rows, locking, raise_counters, session,

@@ -198,6 +198,23 @@ fn miscounted(sql: &str) -> diesel::result::Error {
     diesel::result::Error::QueryBuilderError(format!("binds and marks differ in number: {sql}").into())
 }
 
+/// Returns statements that insert rows, several with each. All rows have the same number of values.
+pub(crate) fn inserts<'a>(
+    insert: &str,
+    end: &str,
+    rows: Vec<Vec<Bind<'a>>>,
+) -> impl Iterator<Item = Statement<'a>> {
+    /// The numbers of rows of one statement: few, so that few statements stay prepared.
+    const BATCHES: [usize; 3] = [64, 8, 1];
+    let mut rows = rows.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let one = format!("({})", vec!["?"; rows.peek()?.len()].join(", "));
+        let size = BATCHES.into_iter().find(|size| *size <= rows.len()).unwrap_or(1);
+        let sql = format!("{insert}{}{end}", vec![one.as_str(); size].join(", "));
+        Some(Statement::new(sql, rows.by_ref().take(size).flatten().collect()))
+    })
+}
+
 impl QueryId for Statement<'_> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;

@@ -37,6 +37,8 @@ actions:
       from: { type: text, required: true, example: "+15557654321" }
       body: { type: text, required: true, example: Hello. }
     request: { method: POST, path: /messages, json: { to: "${input.to}", from: "${input.from}", body: "${input.body}" } }
+webhooks:
+  methods: [POST, GET]
 "#;
 
 /// Returns whether the operation requires the parameter.
@@ -209,6 +211,23 @@ impl Sender {
         listed["deliveries"][0]["id"].as_str().unwrap().to_owned()
     }
 
+    /// Returns the path of the connection's own webhook address.
+    async fn webhook_address(&self) -> String {
+        let path = "/acme/webhooks/address?connectionId=my-acme";
+        let shown = self.app.admin().get(path).await.expect(200).json();
+        let url = shown["data"]["url"].as_str().unwrap();
+        url::Url::parse(url).unwrap().path().to_owned()
+    }
+
+    /// Returns the id of an event that the provider sent.
+    async fn incoming_event(&self) -> String {
+        let event = json!({ "id": "event" });
+        let address = self.webhook_address().await;
+        self.app.anonymous().post(&address, &event).await.expect(200);
+        let listed = self.app.admin().get("/webhook-events").await.expect(200).json();
+        listed["events"][0]["id"].as_str().unwrap().to_owned()
+    }
+
     /// Returns a value that only the server knows, by operation and name.
     async fn known(&self, id: &str, name: &str) -> Option<String> {
         let admin = self.app.admin();
@@ -217,6 +236,21 @@ impl Sender {
             (_, "connect_session_token") => self.token().await,
             (_, "connection_id") => "my-acme".to_owned(),
             ("get_run", "id") => text(&admin.get("/sync/runs").await.json()["runs"][0]["id"]),
+            // Acme signs nothing, so only the address of a connection is open. At Twilio's, a signed event of no account is kept.
+            ("receive_webhook_get" | "receive_webhook_post", "integration") => {
+                let body = json!({ "provider": "twilio", "unique_key": "twilio" });
+                let made = admin.post("/integrations", &body).await;
+                assert!([200, 400, 409].contains(&made.status), "{}", made.text);
+                "twilio".to_owned()
+            }
+            ("receive_connection_webhook_get" | "receive_connection_webhook_post", "secret") => self
+                .webhook_address()
+                .await
+                .rsplit('/')
+                .next()
+                .unwrap()
+                .to_owned(),
+            ("get_incoming_webhook" | "replay_incoming_webhook", "id") => self.incoming_event().await,
             ("get_webhook_delivery" | "replay_webhook_delivery", "id") => self.delivery().await,
             (id, "id") if id.contains("webhook") => self.endpoint().await,
             ("get_action_result", "id") => {
@@ -301,6 +335,9 @@ impl Sender {
         let mut request = client.request(verb.clone(), &format!("{path}?{query}"));
         for (name, value) in headers {
             request = request.header(name, value);
+        }
+        if id.starts_with("receive_webhook_") {
+            request = request.header("X-Twilio-Signature", "eA==");
         }
         if let Some(body) = body {
             request = request

@@ -103,8 +103,7 @@ pub(crate) async fn delete_connection(gateway: &Gateway, connection: &Connection
         }
         // By its number, because another connection may have the name now.
         if connections::delete(c, id)? {
-            // What was written since the loop above.
-            // Events of the provider first: this waits for a worker that makes events for the app of them.
+            // What was written since the loops above. Events of the provider first: this waits for a worker that makes events for the app of them.
             store::incoming::erase(c, id, i64::MAX, now)?;
             store::events::erase(c, id, i64::MAX, now)?;
             events::deleted(c, &gone, now)?;

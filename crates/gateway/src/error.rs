@@ -277,7 +277,7 @@ pub enum GatewayError {
         /// The time until the next attempt.
         retry_after: Duration,
     },
-    /// A request at a webhook address is not taken for one of the provider. Why is for the log alone.
+    /// A request to a webhook address does not come from the provider, as far as can be verified. The reason is only logged.
     #[error("the request is not accepted")]
     WebhookRefused,
     /// A request at a webhook address is too large, or brings too many events.

@@ -1,4 +1,4 @@
-//! Counts the requests that were not taken for those of a provider, and logs them at a bounded rate: anybody can send such requests.
+//! Counts refused requests to webhook addresses, and logs them at a bounded rate: anybody can send such requests.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -112,7 +112,7 @@ impl Webhooks {
     }
 }
 
-/// Returns the name of the header that a placeholder stands for.
+/// Returns the name of the header that a placeholder reads.
 fn header(placeholder: &str) -> Option<String> {
     placeholder.strip_prefix("header.").map(str::to_ascii_lowercase)
 }

@@ -53,7 +53,7 @@ pub fn insert(
     Ok(())
 }
 
-/// Stores a secret of a connection that has none of this kind, and the hash by which [`by_hash`] finds it. Returns false if the connection
+/// Stores a secret of a connection that has none of this kind, and the hash by which [`by_hash_any_environment`] finds it. Returns false if the connection
 /// is being deleted.
 pub fn insert_of_connection(
     c: &mut DbConn,

@@ -102,7 +102,7 @@ impl Value {
     }
 }
 
-/// Reads a time that a provider wrote in this way; `None` if it is no time that can be stored.
+/// Reads a time that a provider wrote in this way; `None` if it cannot be stored.
 pub fn parse_timestamp(text: &str, parse: Parse) -> Option<Timestamp> {
     timestamp(&JsonScalar::Text(Cow::Borrowed(text)), parse).ok()
 }

@@ -102,7 +102,7 @@ pub async fn integration_path(
         return Ok(None);
     }
     let name = super::environment_name(gateway, environment).await?;
-    // The other characters of a key stand for themselves in a path.
+    // No other character of a key needs an escape in a path.
     let key = integration.row.key.as_str().replace(' ', "%20");
     Ok(Some(format!("{WEBHOOK}/{name}/{key}")))
 }

@@ -11,7 +11,7 @@ use crate::gateway::Gateway;
 /// Whose an event is that fitted no connection when it arrived.
 #[derive(Debug)]
 pub enum Rematch {
-    /// Still nobody's.
+    /// Still no connection's.
     None,
     /// It is for connections with none of whose secrets it was signed.
     Refused(String),

@@ -51,7 +51,7 @@ pub enum Received {
 
 /// Receives a request at a webhook address.
 ///
-/// [`GatewayError::WebhookRefused`] if it is not taken for one of the provider, [`GatewayError::WebhookBacklog`] if too many events wait.
+/// [`GatewayError::WebhookRefused`] if it cannot be verified, [`GatewayError::WebhookBacklog`] if too many events wait.
 pub async fn receive(
     gateway: &Gateway,
     address: &WebhookAddress,

@@ -295,7 +295,7 @@ fn check_events(events: &[String], wrong: &mut impl FnMut(&str, String)) {
         if !EventType::ALL.iter().any(|known| matches_type(pattern, *known)) {
             let known: Vec<&str> = EventType::ALL.iter().map(|known| known.as_str()).collect();
             let rule = format!(
-                "{pattern:?} is no type of event: use `*`, a group such as `sync.*`, or one of {}",
+                "there is no type of event {pattern:?}: use `*`, a group such as `sync.*`, or one of {}",
                 known.join(", ")
             );
             wrong("events", rule);

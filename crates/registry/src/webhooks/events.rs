@@ -49,7 +49,7 @@ pub struct EventRule {
     pub sync: SyncName,
     /// What it does.
     pub effect: Effect,
-    /// How to tell whether the event is older than the row. `None` in a rule that writes: the row is read again by key instead.
+    /// What decides whether the event is older than the row. `None` in a rule that writes: the row is read again by key instead.
     pub newer_by: Option<NewerBy>,
     /// Columns that keep their value if the event has none for them.
     pub keep: Vec<TableName>,
@@ -133,7 +133,7 @@ pub enum EventField {
     Fixed(String),
 }
 
-/// How to tell whether an event is older than the row.
+/// What decides whether an event is older than the row.
 #[derive(Debug, Clone)]
 pub enum NewerBy {
     /// By a timestamp or integer column of the record: older than the row's value is older.
@@ -205,7 +205,7 @@ pub(crate) struct EventFile {
     /// Whether the sync is due at once, because the event does not say what changed; false if left out.
     #[serde(default)]
     pub(crate) run: bool,
-    /// How to tell whether the event is older than the row. If left out, the row is read again by key.
+    /// What decides whether the event is older than the row. If left out, the row is read again by key.
     pub(crate) newer_by: Option<NewerByFile>,
     /// Columns that keep their value if the record has none for them.
     #[serde(default, deserialize_with = "written::one_or_many")]
@@ -253,7 +253,7 @@ impl From<FieldFile> for FieldSpec {
     }
 }
 
-/// How to tell whether an event is older than the row: one of these keys.
+/// What decides whether an event is older than the row: one of these keys.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields, rename = "NewerBy")]
 pub(crate) struct NewerByFile {

@@ -246,10 +246,10 @@ fn an_event_does_one_thing_to_a_sync_of_the_file() {
         &["needs either \"path\""],
     );
     reports("  type: \"${header", "  # \"${header", &["\"type\" is missing"]);
-    let earlier = "    order.*: { sync: shop-orders, reread: true, key: \"${body.id}\" }\n    order.deleted:";
+    let earlier = "    order*: { sync: shop-orders, reread: true, key: \"${body.id}\" }\n    order.deleted:";
     let text = wrong("    order.deleted:", earlier).join("\n");
     assert!(
-        text.contains("is never used, because \"order.*\" matches it"),
+        text.contains("is never used, because \"order*\" matches it"),
         "{text}"
     );
 }

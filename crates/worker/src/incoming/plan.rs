@@ -22,7 +22,7 @@ pub(crate) struct Change {
     pub(crate) key: String,
     /// What the event says of it.
     pub(crate) content: Content,
-    /// How to tell whether the event is older than the row.
+    /// What decides whether the event is older than the row.
     pub(crate) age: Age,
     /// Whether the row is read again by key afterwards.
     pub(crate) reread: bool,
@@ -59,7 +59,7 @@ pub(crate) enum Content {
     Deleted,
 }
 
-/// How to tell whether an event is older than a row.
+/// What decides whether an event is older than a row.
 #[derive(Debug, Clone)]
 pub(crate) enum Age {
     /// By the value of a column.

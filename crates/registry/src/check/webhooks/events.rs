@@ -65,7 +65,7 @@ fn rule(file: EventFile, syncs: &Syncs, message: &Scope, report: &Report<'_>) ->
     let (record, key) = (file.record, file.key);
     let others = [file.deletes, file.run].iter().filter(|set| **set).count();
     if others > 1 || others == 1 && (brings || file.reread) || others == 0 && !brings && !file.reread {
-        report.error("needs one of \"record\", \"fields\", \"reread\", \"deletes\" and \"run\"; only \"reread\" may stand beside \"record\" or \"fields\"");
+        report.error("needs one of \"record\", \"fields\", \"reread\", \"deletes\" and \"run\"; only \"reread\" can be combined, with \"record\" or \"fields\"");
         return None;
     }
     let effect = effect(

@@ -176,19 +176,19 @@ impl Filler<'_> {
     ) -> Result<Vec<(String, String)>, RequestError> {
         let mut pairs = Vec::new();
         for (name, parameter) in parameters {
-            let Parameter { value, with, .. } = parameter;
-            if with.as_ref().is_some_and(|with| !self.inputs.contains_key(with)) {
-                continue;
-            }
-            let whole = value.only_placeholder().and_then(|name| self.input(name));
-            if let Some(Value::Array(items)) = whole {
-                let texts = items
-                    .iter()
-                    .map(|item| json::plain(item).unwrap_or_else(|| item.to_string()));
-                pairs.extend(texts.map(|text| (name.clone(), text)));
+            let with = parameter.with.as_ref();
+            if with.is_some_and(|with| !self.inputs.contains_key(with)) {
                 continue;
             }
             for value in parameter.values() {
+                let whole = value.only_placeholder().and_then(|name| self.input(name));
+                if let Some(Value::Array(items)) = whole {
+                    let texts = items
+                        .iter()
+                        .map(|item| json::plain(item).unwrap_or_else(|| item.to_string()));
+                    pairs.extend(texts.map(|text| (name.clone(), text)));
+                    continue;
+                }
                 let text = value.render_if_filled(&|name| self.text(name));
                 let text = text.map_err(RequestError::within(|| format!("the {kind} {name:?}")))?;
                 pairs.extend(text.map(|text| (name.clone(), text)));

@@ -102,6 +102,22 @@ fn a_list_becomes_a_repeated_key_and_missing_inputs_are_left_out() {
 }
 
 #[test]
+fn a_parameter_with_several_values_is_repeated() {
+    let (name, mut several) = parameter("Type", "a", None);
+    several.also = vec![
+        template("${input.tags}"),
+        template("${input.none}"),
+        template("z"),
+    ];
+    let form = with_form([(name, several)]);
+    let target = target(provider("https://acme.example"));
+
+    let request = request(&target, &form, &json!({ "tags": ["b", "c"] })).unwrap();
+
+    assert_eq!(request.body.unwrap(), "Type=a&Type=b&Type=c&Type=z");
+}
+
+#[test]
 fn json_keeps_the_types_of_inputs_and_has_no_empty_objects() {
     let none = || text("${input.none}");
     let json = JsonTemplate::Map(vec![

@@ -48,6 +48,9 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
         Command::Providers(Providers::List { server, api }) => {
             providers::list(&load()?, server, api.json).await
         }
+        Command::Providers(Providers::Show { name, section }) => {
+            providers::show(&load()?, &name, section.as_deref())
+        }
         Command::Providers(Providers::Check { files }) => providers::check(&files),
         Command::Key(Key::Generate) => key::generate(),
         Command::Key(Key::Rotate) => key::rotate(&load()?).await,

@@ -16,6 +16,13 @@ pub(crate) enum Providers {
         #[command(flatten)]
         api: Api,
     },
+    /// Print a provider's file as JSON, with aliases resolved, or one section of it
+    Show {
+        /// Its name
+        name: String,
+        /// Only this section, such as webhooks or syncs
+        section: Option<String>,
+    },
     /// Check provider files: shows every error with file and line
     Check {
         /// Files to check

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::client::{Client, response};
 use crate::config::Config;
 use crate::table::{Column, Kind, Table};
-use crate::{exit, output, wiring};
+use crate::{exit, output, suggest, wiring};
 
 /// Lists the providers of this program, built in and from the configured folder, or those of the gateway.
 pub(crate) async fn list(config: &Config, server: bool, json: bool) -> anyhow::Result<()> {
@@ -27,6 +27,34 @@ pub(crate) async fn list(config: &Config, server: bool, json: bool) -> anyhow::R
         ));
     }
     Ok(())
+}
+
+/// Prints the entry of a provider, or one section of it.
+pub(crate) fn show(config: &Config, name: &str, section: Option<&str>) -> anyhow::Result<()> {
+    let registry = wiring::load_registry_and_log(config)?;
+    let Some(provider) = registry.get(name) else {
+        let known: Vec<&str> = registry.iter().map(|provider| provider.name.as_str()).collect();
+        return Err(suggest::unknown(
+            "there is no provider",
+            name,
+            "the providers are",
+            &known,
+        ));
+    };
+    let document = &provider.document;
+    let Some(section) = section else {
+        return output::json(document);
+    };
+    if let Some(value) = document.get(section) {
+        return output::json(value);
+    }
+    let sections = document
+        .as_object()
+        .into_iter()
+        .flat_map(|sections| sections.keys());
+    let sections: Vec<&str> = sections.map(String::as_str).collect();
+    let problem = format!("the file of {name} has no section");
+    Err(suggest::unknown(&problem, section, "its sections are", &sections))
 }
 
 /// Lists the providers of the gateway, with their syncs and tables.

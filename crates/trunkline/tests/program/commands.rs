@@ -82,6 +82,29 @@ fn a_valid_provider_file_passes() {
 }
 
 #[test]
+fn a_provider_is_shown_whole_or_by_section() {
+    let sandbox = Sandbox::new();
+    let whole = sandbox.succeed(&["providers", "show", "github"]);
+    let whole: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    let section = sandbox.succeed(&["providers", "show", "github", "webhooks"]);
+    let section: serde_json::Value = serde_json::from_str(&section).unwrap();
+    assert_eq!(section["signature"]["header"], "X-Hub-Signature-256");
+    assert_eq!(whole["webhooks"], section);
+    let ended = sandbox.run(&["providers", "show", "githb"]);
+    assert!(
+        !ended.status.success() && ended.err.contains("did you mean github?"),
+        "{}",
+        ended.err
+    );
+    let ended = sandbox.run(&["providers", "show", "github", "webhook"]);
+    assert!(
+        !ended.status.success() && ended.err.contains("did you mean webhooks?"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
 fn a_file_of_many_entries_is_reported_entry_by_entry_and_does_not_prevent_a_start() {
     let mut sandbox = Sandbox::new();
     let text = include_str!("../../../registry/tests/fixtures/many.yaml");

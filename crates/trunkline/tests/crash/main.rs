@@ -3,10 +3,14 @@
 #[cfg(test)]
 mod actions;
 #[cfg(test)]
+mod incoming;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod processes;
+#[cfg(test)]
+mod provider;
 #[cfg(test)]
 mod webhooks;

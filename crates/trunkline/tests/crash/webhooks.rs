@@ -16,14 +16,14 @@ use crate::kills::Seed;
 use crate::processes::{Process, SECRET_KEY, Sandbox};
 
 /// Events and kills of the test; `TRUNKLINE_TEST_WEBHOOK_EVENTS` and `TRUNKLINE_TEST_WEBHOOK_KILLS` set others.
-const EVENTS: usize = 300;
-const KILLS: usize = 8;
+pub(crate) const EVENTS: usize = 300;
+pub(crate) const KILLS: usize = 8;
 
 #[expect(
     clippy::disallowed_methods,
     reason = "a longer form of the test is chosen from outside"
 )]
-fn set(variable: &str, default: usize) -> usize {
+pub(crate) fn set(variable: &str, default: usize) -> usize {
     let set = std::env::var(variable).ok();
     set.and_then(|text| text.parse().ok()).unwrap_or(default)
 }

@@ -135,6 +135,9 @@ impl Owner<'_> {
             // Each turn renews the lease.
             let now = self.gateway.clock.now();
             let pause = turn.next.map_or(poll, |next| next.since(now).min(poll));
+            // While a receiver that never responds has all deliveries that it may have, new events change nothing: a turn for each of them
+            // would only cost the endpoints that work.
+            let has_room = self.wanted(&endpoint) > 0;
             tokio::select! {
                 Some(done) = tasks.join_next(), if !tasks.is_empty() => {
                     self.ended(done, &mut ended)?;
@@ -143,7 +146,7 @@ impl Owner<'_> {
                         self.ended(done, &mut ended)?;
                     }
                 }
-                _ = due.changed(), if !stop => {}
+                _ = due.changed(), if !stop && has_room => {}
                 () = stopping.cancelled(), if !stop => {}
                 () = tokio::time::sleep(pause) => {}
             }

@@ -29,6 +29,10 @@ pub(crate) enum Kind {
     Sync,
     /// Serves the API.
     Api,
+    /// Serves the API and works.
+    Serve,
+    /// Works.
+    Worker,
 }
 
 /// A running child, killed on drop.

@@ -106,20 +106,38 @@ impl Client {
 
     /// Posts JSON and returns the status.
     pub(crate) async fn post(&mut self, path: &str, json: String) -> anyhow::Result<StatusCode> {
-        let answer = self.send(Method::POST, path, json.into()).await?;
+        let json_type = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        self.post_with(path, json_type, json.into()).await
+    }
+
+    /// Posts a body with further headers and returns the status.
+    pub(crate) async fn post_with(
+        &mut self,
+        path: &str,
+        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+        body: Bytes,
+    ) -> anyhow::Result<StatusCode> {
+        let answer = self.send_with(Method::POST, path, headers, body).await?;
         let status = answer.status();
         answer.into_body().collect().await?;
         Ok(status)
     }
 
     async fn send(&mut self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Response<Incoming>> {
+        self.send_with(method, path, [], body).await
+    }
+
+    async fn send_with(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+        body: Bytes,
+    ) -> anyhow::Result<Response<Incoming>> {
         let mut request = Request::new(Full::new(body));
         *request.uri_mut() = path.parse()?;
         request.headers_mut().clone_from(&self.headers);
-        if method == Method::POST {
-            let json = HeaderValue::from_static("application/json");
-            request.headers_mut().insert(CONTENT_TYPE, json);
-        }
+        request.headers_mut().extend(headers);
         *request.method_mut() = method;
         self.sender.ready().await?;
         Ok(self.sender.send_request(request).await?)

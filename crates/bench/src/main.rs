@@ -20,6 +20,7 @@ mod query;
 mod report;
 mod schedule;
 mod schedule_report;
+mod service;
 mod setup;
 mod sim;
 mod sync;
@@ -53,7 +54,7 @@ enum Command {
     Proxy(proxy::Options),
     /// Run many connections with a sync every minute, on two workers and two servers of the real program and one PostgreSQL
     Schedule(schedule::Options),
-    /// Deliver webhooks to a local receiver: deliveries a second, and the time from an event to its first attempt
+    /// Deliver webhooks to a local receiver, and receive those of a provider: how many in a second, and how long each takes
     Webhooks(webhooks::Options),
     /// A child process of the benchmark
     #[command(hide = true)]
@@ -93,7 +94,9 @@ async fn run_child(kind: Kind) -> anyhow::Result<()> {
     match kind {
         Kind::Sim => sim::play(commands).await,
         Kind::Sync => sync::run(commands).await,
-        Kind::Api => query::serve(commands).await,
+        Kind::Api => service::serve(commands, false).await,
+        Kind::Serve => service::serve(commands, true).await,
+        Kind::Worker => service::work(commands).await,
     }
 }
 

@@ -176,6 +176,7 @@ async fn gateway(folder: &Path, origin: &str) -> anyhow::Result<(Child, String)>
             account: String::new(),
             key: String::new(),
             secret: String::new(),
+            token: String::new(),
         },
         integrations: Some(integrations),
     };

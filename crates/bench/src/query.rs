@@ -1,15 +1,11 @@
 //! `GET /{integration}/{plural}` from a large table, over HTTP, with one client and with many.
 
-use std::net::{Ipv4Addr, TcpListener};
-
 use anyhow::{Context, ensure};
-use api::ApiOptions;
 use serde::Serialize;
 use serde_json::Value as Json;
-use tokio::sync::mpsc;
 
-use crate::app::{App, AppOptions};
-use crate::child::{self, Child, Kind};
+use crate::app::AppOptions;
+use crate::child::{Child, Kind};
 use crate::database::DatabaseKind;
 use crate::fill;
 use crate::load::{self, Client, Load, Target};
@@ -139,15 +135,4 @@ fn add_to(report: &mut Report, measured: &[Measured]) {
         ]);
     }
     report.table(table);
-}
-
-/// In a child: serves until it is killed.
-pub(crate) async fn serve(mut commands: mpsc::Receiver<String>) -> anyhow::Result<()> {
-    let options: AppOptions = child::next(&mut commands).await?;
-    let app = App::start(&options).await?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let address = listener.local_addr()?.to_string();
-    let server = api::serve(app.gateway, listener, ApiOptions::default())?;
-    child::output(&address)?;
-    Ok(server.await?)
 }

@@ -3,7 +3,9 @@
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use twilio_sim::{Faults, Mutation, MutationKind, MutationReport, SimConfig, Simulator};
+use twilio_sim::{
+    Faults, Mutation, MutationKind, MutationReport, NewMessage, Patch, SimConfig, Simulator, Status,
+};
 
 use crate::child::{self, Child, Kind};
 
@@ -17,6 +19,22 @@ struct SimOptions {
     now: i64,
 }
 
+/// What a simulator is told to do.
+#[derive(Serialize, Deserialize)]
+enum Command {
+    /// Changes messages.
+    Change(Mutation),
+    /// Adds this many messages that are sent but not delivered.
+    Add(u64),
+    /// Delivers these messages, which get a price.
+    Deliver(Vec<String>),
+    /// Signs these forms for a URL.
+    Sign(String, Vec<Form>),
+}
+
+/// The parameters of a webhook.
+pub(crate) type Form = Vec<(String, String)>;
+
 /// The simulator's address and credentials.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Access {
@@ -24,6 +42,8 @@ pub(crate) struct Access {
     pub(crate) account: String,
     pub(crate) key: String,
     pub(crate) secret: String,
+    /// The auth token, with which webhooks are signed.
+    pub(crate) token: String,
 }
 
 /// A running simulator.
@@ -61,9 +81,29 @@ impl Sim {
             within_days: None,
             kinds: vec![MutationKind::Price, MutationKind::Redact, MutationKind::Extra],
         };
-        self.child.send(&mutation).await?;
+        self.child.send(&Command::Change(mutation)).await?;
         let report: MutationReport = self.child.output().await?;
         Ok(report.chosen - report.unchanged)
+    }
+
+    /// Adds messages that are sent but not delivered, and returns their SIDs.
+    pub(crate) async fn add(&mut self, messages: u64) -> anyhow::Result<Vec<String>> {
+        self.child.send(&Command::Add(messages)).await?;
+        self.child.output().await
+    }
+
+    /// Delivers messages, which get a price.
+    pub(crate) async fn deliver(&mut self, sids: &[String]) -> anyhow::Result<()> {
+        self.child.send(&Command::Deliver(sids.to_vec())).await?;
+        self.child.output().await
+    }
+
+    /// Returns the signatures of forms that are sent to a URL.
+    pub(crate) async fn sign(&mut self, url: &str, forms: &[Form]) -> anyhow::Result<Vec<String>> {
+        self.child
+            .send(&Command::Sign(url.to_owned(), forms.to_vec()))
+            .await?;
+        self.child.output().await
     }
 
     /// Returns the process id.
@@ -96,9 +136,34 @@ pub(crate) async fn play(mut commands: mpsc::Receiver<String>) -> anyhow::Result
         account: known.account_sid,
         key: known.standard_key_sid,
         secret: known.standard_key_secret,
+        token: known.auth_token,
     })?;
     loop {
-        let mutation: Mutation = child::next(&mut commands).await?;
-        child::output(&simulator.mutate(&mutation))?;
+        match child::next(&mut commands).await? {
+            Command::Change(mutation) => child::output(&simulator.mutate(&mutation))?,
+            Command::Add(messages) => {
+                let new = NewMessage {
+                    status: Some(Status::Sent),
+                    ..NewMessage::default()
+                };
+                let sids: Vec<String> = (0..messages).map(|_| simulator.insert(new.clone())).collect();
+                child::output(&sids)?;
+            }
+            Command::Deliver(sids) => {
+                let patch = Patch {
+                    status: Some(Status::Delivered),
+                    price: Some(Some("-0.00790".to_owned())),
+                    ..Patch::default()
+                };
+                for sid in &sids {
+                    simulator.patch(sid, patch.clone());
+                }
+                child::output(&())?;
+            }
+            Command::Sign(url, forms) => {
+                let signatures: Vec<String> = forms.iter().map(|form| simulator.sign(&url, form)).collect();
+                child::output(&signatures)?;
+            }
+        }
     }
 }

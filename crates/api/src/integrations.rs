@@ -180,7 +180,13 @@ pub(crate) async fn get(
     let includes = |what| query.0.include.contains(&what);
     let null = |what| includes(what).then_some(Json::Null);
     let webhook_url = if includes(Include::Webhook) {
-        let path = webhooks::integration_path(&gateway, caller.environment, &found).await?;
+        let path = webhooks::integration_path(
+            &gateway,
+            caller.environment,
+            &found.row.key,
+            found.provider.as_deref(),
+        )
+        .await?;
         let address = path.map(|path| Json::String(format!("{}{path}", url.0)));
         Some(address.unwrap_or_default())
     } else {

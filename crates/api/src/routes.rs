@@ -24,7 +24,7 @@ use crate::nango::{config, front_end, oauth, quickstart, scripts, telemetry, var
 use crate::records::feed;
 use crate::router::{Access, Operation, Resource, WITH_SLASHES};
 use crate::syncs::{frequency, variants};
-use crate::webhooks::{deliveries, endpoints, events, incoming, receive};
+use crate::webhooks::{deliveries, endpoints, events, incoming, receive, subscriptions};
 use crate::{
     actions, connect, connect_sessions, connections, environments, functions, health, integrations, pages,
     providers, proxy, records, runs, syncs, verify,
@@ -79,6 +79,7 @@ table! {
         records: [list],
         runs: [list, get],
         scripts: [config],
+        subscriptions: [subscribe, show, unsubscribe],
         syncs: [trigger, pause, start, status],
         update: [patch, set_metadata, merge_metadata],
         variables: [variables],

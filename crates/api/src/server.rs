@@ -29,8 +29,6 @@ use crate::routes::Table;
 /// How the API is served.
 #[derive(Debug, Clone)]
 pub struct ApiOptions {
-    /// The address at which clients reach the API, such as `https://trunkline.example.org`, for the document and the first page.
-    pub public_url: Option<String>,
     /// The address of the page on which people connect, without a query; `None` for no page.
     pub connect_url: Option<String>,
     /// The number of threads; the smaller of the cores and 4 if `None`.
@@ -42,7 +40,6 @@ pub struct ApiOptions {
 impl Default for ApiOptions {
     fn default() -> Self {
         Self {
-            public_url: None,
             connect_url: None,
             threads: None,
             drain: Duration::from_secs(20),
@@ -61,7 +58,7 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Makes the pages, with the OpenAPI document of this server.
 fn pages(registry: &Registry, public_url: Option<&str>) -> Pages {
     let mut document = openapi_for(registry);
-    document.servers = public_url.map(|url| vec![ServerUrl::new(url.trim_end_matches('/'))]);
+    document.servers = public_url.map(|url| vec![ServerUrl::new(url)]);
     let json = serde_json::to_string(&document).unwrap_or_default();
     Pages::new(json, registry, public_url)
 }
@@ -71,10 +68,10 @@ pub fn serve(gateway: Arc<Gateway>, listener: TcpListener, options: ApiOptions) 
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = options.threads.unwrap_or_else(|| cores.min(MOST_THREADS)).max(1);
     let registry = &gateway.registry;
-    let pages = web::Data::new(pages(registry, options.public_url.as_deref()));
+    let pages = web::Data::new(pages(registry, gateway.public_url.as_deref()));
     let table = Arc::new(Table::new(registry));
-    let url = match options.public_url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
+    let url = match &gateway.public_url {
+        Some(url) => url.clone(),
         None => format!("http://{}", listener.local_addr()?),
     };
     let page = web::Data::new(ConnectPage(options.connect_url));

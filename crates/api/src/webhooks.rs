@@ -5,3 +5,4 @@ pub(crate) mod endpoints;
 pub(crate) mod events;
 pub(crate) mod incoming;
 pub(crate) mod receive;
+pub(crate) mod subscriptions;

@@ -82,6 +82,7 @@ impl App {
             upstream: Upstream::new(upstream, clock.clone())?,
             keys: KeySource::Given(keys),
             clock,
+            public_url: None,
         })
         .await?;
         let secret = SecretString::from(API_KEY);

@@ -34,6 +34,17 @@ impl<K> Id<K> {
     }
 }
 
+impl<K> Id<K> {
+    /// Returns this id's UUID with `part` XORed into its last byte: always the same for one id and part, different for each part.
+    pub fn uuid_of_part(&self, part: u8) -> String {
+        let mut bytes = *self.0.as_bytes();
+        if let Some(last) = bytes.last_mut() {
+            *last ^= part;
+        }
+        Uuid::from_bytes(bytes).hyphenated().to_string()
+    }
+}
+
 impl<K: IdKind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}_{}", K::PREFIX, self.0.simple())

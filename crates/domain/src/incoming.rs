@@ -62,7 +62,7 @@ pub struct IncomingEvent {
     pub error: Option<String>,
     /// When it arrived.
     pub received_at: Timestamp,
-    /// When it was processed, or given up.
+    /// When it was last processed, or given up; it stays when the event is replayed.
     pub processed_at: Option<Timestamp>,
 }
 

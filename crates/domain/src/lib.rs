@@ -17,6 +17,7 @@ mod model;
 mod names;
 mod record;
 mod stored_record;
+mod subscription;
 mod sync;
 mod timestamp;
 mod webhook;
@@ -41,6 +42,7 @@ pub use record::{
     stored_key,
 };
 pub use stored_record::{Position, RecordAction, StoredRecord};
+pub use subscription::{StoredSubscription, SubscriptionId, SubscriptionStatus};
 pub use sync::{
     MisfitCount, Run, RunError, RunFilter, RunId, RunIdPrefix, RunIdPrefixError, RunStatus, Slice, SliceId,
     Sync, SyncFilter, SyncId, Trigger,

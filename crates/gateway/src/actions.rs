@@ -1,7 +1,6 @@
 //! Actions: requests that an app makes by name, at once or through the worker, and never twice unless they may be repeated.
 
 mod carry;
-mod failure;
 mod perform;
 mod request;
 

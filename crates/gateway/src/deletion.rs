@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::events;
 use crate::gateway::Gateway;
 use crate::models::ModelTable;
+use crate::webhooks;
 
 /// Rows that one transaction deletes, so that other transactions get their turn.
 const BATCH: i64 = 5_000;
@@ -44,9 +45,10 @@ pub(crate) async fn delete_rows_of_sync(gateway: &Gateway, sync: &Sync, lease: &
 
 /// Deletes a connection, its sealed credentials, its syncs and its rows.
 ///
-/// First the credentials are deleted and workers lose its syncs, so that nothing is written after that. The rows follow in batches and
+/// First it asks the provider to end the webhook subscriptions, which needs the credentials. Then the credentials are deleted and workers lose its syncs, so that nothing is written after that. The rows follow in batches and
 /// the connection last: an interrupted deletion can be repeated.
 pub(crate) async fn delete_connection(gateway: &Gateway, connection: &Connection) -> Result<()> {
+    webhooks::end_before_deletion(gateway, connection).await?;
     let (environment, id) = (connection.environment, connection.id);
     let filter = SyncFilter {
         integration: Some(connection.integration.clone()),

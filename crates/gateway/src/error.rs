@@ -1,6 +1,7 @@
 //! The errors of all use cases, with a variant for each case that a caller handles differently.
 
 mod action_failure;
+mod attempt;
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use vault::VaultError;
 
 pub use self::action_failure::{ActionFailure, ActionFailureKind};
 pub(crate) use self::action_failure::{LOOK_FIRST, MOST_STORED};
+pub(crate) use self::attempt::{AttemptError, request_failed};
 use crate::caller::Scope;
 
 /// A field that is wrong.
@@ -286,6 +288,17 @@ pub enum GatewayError {
     /// Too many events of a webhook address wait to be processed.
     #[error("too many events wait: send this one again later")]
     WebhookBacklog,
+    /// The secrets of the connection behind a webhook address cannot be opened.
+    #[error("requests to this address cannot be verified now: connect the account again")]
+    WebhookUnready,
+    /// The webhook subscription is being changed by another request.
+    #[error("this subscription is being changed by another request or by the worker: try again in a minute")]
+    SubscriptionBusy,
+    /// The webhook subscription is being ended.
+    #[error(
+        "this subscription is being ended: wait until it is gone, or remove it with DELETE and forget=true"
+    )]
+    SubscriptionEnding,
     /// A request was not forwarded, or the provider did not respond.
     #[error("{0}")]
     Request(#[source] RequestError),

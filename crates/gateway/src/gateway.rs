@@ -52,7 +52,11 @@ pub struct Gateway {
     pub delivery_due: watch::Sender<()>,
     /// Wakes this process's worker when an event of a provider was stored.
     pub incoming_due: Notify,
-    pub(crate) inbox: Inbox,
+    /// Wakes this process's worker when a webhook subscription was made due.
+    pub subscription_due: Notify,
+    /// The URL under which providers reach the API, without a slash at its end; `None` if it is not configured.
+    pub public_url: Option<String>,
+    pub(crate) inbox: Arc<Inbox>,
     pub(crate) refusals: Refusals,
     pub(crate) keys: EncryptionKeys,
     pub(crate) models: Arc<Models>,

@@ -11,6 +11,7 @@
 pub mod actions;
 pub mod api_keys;
 mod caller;
+mod connection_webhooks;
 pub mod connections;
 mod credentials;
 mod deletion;

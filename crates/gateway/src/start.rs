@@ -31,6 +31,8 @@ pub struct GatewayParts {
     pub keys: KeySource,
     /// The time.
     pub clock: Clock,
+    /// The URL under which providers reach the API, without a slash at its end, if it is known.
+    pub public_url: Option<String>,
 }
 
 impl Gateway {
@@ -50,7 +52,9 @@ impl Gateway {
             event_written: Notify::new(),
             delivery_due: watch::Sender::new(()),
             incoming_due: Notify::new(),
-            inbox: Inbox::default(),
+            subscription_due: Notify::new(),
+            public_url: parts.public_url,
+            inbox: Arc::new(Inbox::default()),
             refusals: Refusals::default(),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),

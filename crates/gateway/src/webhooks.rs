@@ -11,7 +11,9 @@ mod receive;
 mod secrets;
 mod sender;
 mod settings;
+mod subscriptions;
 
+pub(crate) use self::address::own_url;
 pub use self::address::{OwnAddress, address_of, integration_path, own_address};
 pub use self::body::{body_of, standard_body};
 pub use self::deliveries::{Replay, delivery, list_deliveries, replay_delivery, replay_endpoint};
@@ -25,6 +27,11 @@ pub(crate) use self::secrets::place;
 pub use self::secrets::{EndpointSecrets, EndpointView};
 pub use self::sender::{Attempted, Effect, Sender};
 pub use self::settings::{DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT_SECONDS, EndpointBody};
+pub(crate) use self::subscriptions::end_before_deletion;
+pub use self::subscriptions::{
+    ConnectionWebhooks, Difference, EndedSubscription, ProviderState, SubscribeBody, SubscriptionView,
+    carry_on, connection_webhooks, subscribe, unsubscribe,
+};
 pub use signature::Headers as RequestHeaders;
 pub use store::deliveries::DeliveryFilter;
 pub use store::incoming::IncomingFilter;

@@ -185,6 +185,7 @@ async fn fresh(
         upstream: Upstream::new(UpstreamOptions::default(), app.clock().clone()).unwrap(),
         keys,
         clock: app.clock().clone(),
+        public_url: None,
     };
     Gateway::start(parts).await
 }

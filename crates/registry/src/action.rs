@@ -10,7 +10,7 @@ use crate::input::{Input, InputError};
 use crate::method::Method;
 use crate::template::{JsonTemplate, Template};
 use crate::wording::list;
-use crate::written::{self, Scalar};
+use crate::written::{self, OneOrMany, Scalar};
 
 /// An action.
 #[derive(Debug, Clone)]
@@ -62,31 +62,59 @@ pub struct ActionRequest {
     pub json: Option<JsonTemplate>,
 }
 
-/// A parameter of a query or a form. If its value is a single placeholder that contains a list, it is repeated for each text.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(from = "ParameterFile")]
-pub struct Parameter {
-    /// Its value. A parameter with an unfilled placeholder is left out.
-    pub value: Template,
-    /// Further values, for each of which the parameter is repeated.
-    pub also: Vec<Template>,
-    /// Sent only if this input is present.
-    pub with: Option<String>,
+impl ActionRequest {
+    /// Returns the placeholders of all its parts.
+    pub fn placeholders(&self) -> Vec<&str> {
+        let form = self.form.iter().flat_map(IndexMap::values);
+        let parameters = self.query.values().chain(form).flat_map(Parameter::templates);
+        let headers = self.headers.iter().map(|(_, value)| value);
+        let texts = std::iter::once(&self.path).chain(parameters).chain(headers);
+        texts
+            .flat_map(Template::placeholders)
+            .chain(self.json.iter().flat_map(JsonTemplate::placeholders))
+            .collect()
+    }
 }
 
-/// A parameter as a file writes it: its value, or its value and when it is sent.
+/// A parameter of a query or a form: its values, for each of which it is repeated.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(from = "ParameterFile")]
+pub struct Parameter(pub Vec<ParameterValue>);
+
+/// A value of a parameter. If it is a single placeholder that contains a list, the parameter is repeated for each text.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "ParameterItem")]
+pub struct ParameterValue {
+    /// The value. One with an unfilled placeholder is left out.
+    pub value: Template,
+    /// Sent only if this input is present.
+    pub with: Option<String>,
+    /// Sent only if none of these inputs is present.
+    pub unless: Vec<String>,
+}
+
+/// A parameter as a file writes it: a value, or several.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum ParameterFile {
+    // First, because a struct can be read from a list.
+    /// Several values, for each of which the parameter is repeated.
+    Many(#[schemars(with = "Vec<ParameterItem>", length(min = 1))] Vec<ParameterValue>),
+    /// One value.
+    One(#[schemars(with = "ParameterItem")] ParameterValue),
+}
+
+/// A value as a file writes it: the value, or the value and when it is sent.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum ParameterItem {
     /// The value alone.
     Short(#[schemars(with = "Scalar")] Template),
-    /// Several values, for each of which the parameter is repeated.
-    Many(#[schemars(with = "Vec<Scalar>", length(min = 1))] Vec<Template>),
     /// The value and when it is sent.
     Long(ParameterSpec),
 }
 
-/// A parameter that is sent under a condition.
+/// A value that is sent under a condition.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct ParameterSpec {
@@ -94,30 +122,46 @@ struct ParameterSpec {
     #[schemars(with = "Scalar")]
     value: Template,
     /// Sent only if this input is present.
-    with: String,
+    with: Option<String>,
+    /// Sent only if none of these inputs is present.
+    #[serde(default, deserialize_with = "written::one_or_many")]
+    #[schemars(with = "OneOrMany<String>")]
+    unless: Vec<String>,
 }
 
 impl From<ParameterFile> for Parameter {
     fn from(file: ParameterFile) -> Self {
-        let (values, with) = match file {
-            ParameterFile::Short(value) => (vec![value], None),
-            ParameterFile::Many(values) => (values, None),
-            ParameterFile::Long(ParameterSpec { value, with }) => (vec![value], Some(with)),
-        };
-        let mut values = values.into_iter();
+        match file {
+            ParameterFile::One(value) => Self(vec![value]),
+            ParameterFile::Many(values) => Self(values),
+        }
+    }
+}
+
+impl From<ParameterItem> for ParameterValue {
+    fn from(item: ParameterItem) -> Self {
+        match item {
+            ParameterItem::Short(value) => Self::always(value),
+            ParameterItem::Long(ParameterSpec { value, with, unless }) => Self { value, with, unless },
+        }
+    }
+}
+
+impl ParameterValue {
+    /// A value that is sent whatever the inputs are.
+    pub const fn always(value: Template) -> Self {
         Self {
-            // The schema requires one.
-            value: values.next().unwrap_or_else(|| String::new().into()),
-            also: values.collect(),
-            with,
+            value,
+            with: None,
+            unless: Vec::new(),
         }
     }
 }
 
 impl Parameter {
-    /// Returns its values; never none.
-    pub fn values(&self) -> impl Iterator<Item = &Template> {
-        std::iter::once(&self.value).chain(&self.also)
+    /// Returns the templates of its values.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        self.0.iter().map(|value| &value.value)
     }
 }
 
@@ -194,57 +238,67 @@ impl std::fmt::Display for ActionRoute {
 impl Action {
     /// Returns the inputs as the request needs them: names as the file spells them, values of their types, and defaults.
     ///
-    /// Names are accepted in any spelling: `mediaUrl`, `MediaUrl`, `media_url`. `null` means that an input is not given. All errors
-    /// are returned at once.
+    /// Names are accepted in any spelling: `mediaUrl`, `MediaUrl`, `media_url`. `null` means that an input is not given. All errors are
+    /// returned at once.
     pub fn check(&self, given: Map<String, Json>) -> Result<Map<String, Json>, Vec<InputError>> {
-        let mut errors = Vec::new();
-        let mut taken = Map::new();
-        for (name, value) in given {
-            match self.inputs.iter().find(|(known, _)| same_name(known, &name)) {
-                None => errors.push(InputError::unknown(name, &self.name, &self.inputs)),
-                Some(_) if value.is_null() => {}
-                Some((known, _)) if taken.contains_key(known) => {
-                    errors.push(InputError::new("invalid", name, "is given twice"));
+        check_inputs(self.name.as_str(), &self.inputs, &self.needs, given)
+    }
+}
+
+/// [`Action::check`] for anything with inputs. `what` is its name, for errors. At least one input of each group in `needs` is required.
+pub(crate) fn check_inputs(
+    what: &str,
+    inputs: &IndexMap<String, Input>,
+    needs: &[Vec<String>],
+    given: Map<String, Json>,
+) -> Result<Map<String, Json>, Vec<InputError>> {
+    let mut errors = Vec::new();
+    let mut taken = Map::new();
+    for (name, value) in given {
+        match inputs.iter().find(|(known, _)| same_name(known, &name)) {
+            None => errors.push(InputError::unknown(name, what, inputs)),
+            Some(_) if value.is_null() => {}
+            Some((known, _)) if taken.contains_key(known) => {
+                errors.push(InputError::new("invalid", name, "is given twice"));
+            }
+            Some((known, input)) => match input.check(value) {
+                Ok(value) => drop(taken.insert(known.clone(), value)),
+                Err(message) => {
+                    taken.insert(known.clone(), Json::Null);
+                    errors.push(InputError::new("invalid", name, message));
                 }
-                Some((known, input)) => match input.check(value) {
-                    Ok(value) => drop(taken.insert(known.clone(), value)),
-                    Err(message) => {
-                        taken.insert(known.clone(), Json::Null);
-                        errors.push(InputError::new("invalid", name, message));
-                    }
-                },
-            }
+            },
         }
-        for (name, input) in &self.inputs {
-            match &input.default_value {
-                _ if taken.contains_key(name) => {}
-                Some(value) => drop(taken.insert(name.clone(), value.clone())),
-                None if input.required => {
-                    errors.push(InputError::new("missing", name, "is required"));
-                }
-                None => {}
+    }
+    for (name, input) in inputs {
+        match &input.default_value {
+            _ if taken.contains_key(name) => {}
+            Some(value) => drop(taken.insert(name.clone(), value.clone())),
+            None if input.required => {
+                errors.push(InputError::new("missing", name, "is required"));
             }
+            None => {}
         }
-        for group in &self.needs {
-            if !group.iter().any(|name| taken.contains_key(name)) {
-                let message = format!("is required, or another of {}", list(group, "and"));
-                errors.push(InputError::new(
-                    "missing",
-                    group.first().cloned().unwrap_or_default(),
-                    message,
-                ));
-            }
+    }
+    for group in needs {
+        if !group.iter().any(|name| taken.contains_key(name)) {
+            let message = format!("is required, or another of {}", list(group, "and"));
+            errors.push(InputError::new(
+                "missing",
+                group.first().cloned().unwrap_or_default(),
+                message,
+            ));
         }
-        if errors.is_empty() {
-            // In the order of the file, so that equal inputs serialize to equal text.
-            let mut ordered = Map::new();
-            for name in self.inputs.keys() {
-                ordered.extend(taken.remove_entry(name));
-            }
-            Ok(ordered)
-        } else {
-            Err(errors)
+    }
+    if errors.is_empty() {
+        // In the order of the file, so that equal inputs serialize to equal text.
+        let mut ordered = Map::new();
+        for name in inputs.keys() {
+            ordered.extend(taken.remove_entry(name));
         }
+        Ok(ordered)
+    } else {
+        Err(errors)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Inputs of actions: how a file declares them, and which values they accept.
 
-use domain::ActionName;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -110,11 +109,12 @@ impl InputError {
         }
     }
 
-    pub(crate) fn unknown(name: String, action: &ActionName, inputs: &IndexMap<String, Input>) -> Self {
+    pub(crate) fn unknown(name: String, what: &str, inputs: &IndexMap<String, Input>) -> Self {
         let message = match nearest(&name, inputs.keys().map(String::as_str)) {
-            Some(known) => format!("is not an input of {action}; did you mean {known:?}?"),
+            Some(known) => format!("is not an input of {what}; did you mean {known:?}?"),
+            None if inputs.is_empty() => format!("is not an input of {what}, which takes none"),
             None => format!(
-                "is not an input of {action}; it takes {}",
+                "is not an input of {what}; it takes {}",
                 list(inputs.keys(), "and")
             ),
         };

@@ -33,7 +33,7 @@ pub mod webhooks;
 mod wording;
 mod written;
 
-pub use action::{Action, ActionRequest, ActionRoute, Deletes, Parameter, RouteStep, Writes};
+pub use action::{Action, ActionRequest, ActionRoute, Deletes, Parameter, ParameterValue, RouteStep, Writes};
 pub use error::{LoadError, Problem};
 pub use field::{Field, Fields, VisibleWhen};
 pub use format::FieldFormat;

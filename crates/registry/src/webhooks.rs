@@ -19,8 +19,8 @@ use serde::Deserialize;
 pub use self::events::{Effect, EventField, EventPattern, EventRule, NewerBy};
 pub(crate) use self::events::{EventFile, EventFiles, FieldFile, FieldSpec, NewerByFile};
 pub use self::scheme::{
-    Algorithm, Encoding, Scheme, SecretFormat, SignedPart, TimestampFormat, TimestampRule, UrlVariant,
-    ValueForm, When,
+    Algorithm, Encoding, Scheme, Secret, SecretFormat, SignedPart, TimestampFormat, TimestampRule,
+    UrlVariant, ValueForm, When,
 };
 pub(crate) use self::scheme::{SchemeFile, TimestampFile};
 pub(crate) use self::subscription::SubscriptionFile;

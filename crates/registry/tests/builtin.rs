@@ -222,7 +222,7 @@ fn a_webhook_secret_is_sealed_and_no_form_asks_for_it() {
             provider.name
         );
         let secrets = webhooks.signature.iter().flat_map(|scheme| &scheme.secrets);
-        for name in secrets.flat_map(|secret| secret.placeholders()) {
+        for name in secrets.flat_map(|secret| secret.value.placeholders()) {
             let Some(name) = name.strip_prefix("connectionConfig.") else {
                 continue;
             };

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use registry::{Lookup, Webhooks, webhooks::SUBSCRIPTION_SECRET};
+use registry::webhooks::{SUBSCRIPTION_SECRET, Secret};
+use registry::{Lookup, Template, Webhooks};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The most secrets that are tried for one scheme.
@@ -15,6 +16,8 @@ pub struct StoredSecret {
     pub secret: SecretString,
     /// The provider's name for it, if it has one: what the subscription kept as `key_id`.
     pub key_id: Option<String>,
+    /// Whether the provider certainly signs with it by now. Until then, a weaker scheme is still accepted.
+    pub in_use: bool,
 }
 
 /// The secrets of one connection, each for a scheme of the provider file.
@@ -26,6 +29,7 @@ pub(crate) struct Candidate {
     scheme: usize,
     pub(crate) secret: SecretString,
     pub(crate) key_id: Option<String>,
+    pub(crate) in_use: bool,
 }
 
 impl Candidates {
@@ -35,7 +39,18 @@ impl Candidates {
         let mut candidates = Vec::new();
         for (index, scheme) in webhooks.signature.iter().enumerate() {
             let mut found = Vec::new();
-            for template in &scheme.secrets {
+            for Secret {
+                value: template,
+                only_if,
+            } in &scheme.secrets
+            {
+                let is = |(name, must_be): &(String, Template)| {
+                    let must_be = must_be.render_if_filled(lookup).ok().flatten();
+                    must_be.is_some() && lookup(name) == must_be
+                };
+                if !only_if.iter().all(is) {
+                    continue;
+                }
                 let render = |secret: Option<&SecretString>| {
                     let text = template.render_if_filled(&|name| match secret {
                         Some(secret) if name == SUBSCRIPTION_SECRET => {
@@ -45,18 +60,23 @@ impl Candidates {
                     });
                     text.ok().flatten().filter(|text| !text.is_empty())
                 };
-                let candidate = |text: String, key_id: Option<String>| Candidate {
+                let candidate = |text: String, key_id: Option<String>, in_use: bool| Candidate {
                     scheme: index,
                     secret: text.into(),
                     key_id,
+                    in_use,
                 };
                 if template.placeholders().contains(&SUBSCRIPTION_SECRET) {
                     let texts = stored.iter().filter_map(|stored| {
-                        Some(candidate(render(Some(&stored.secret))?, stored.key_id.clone()))
+                        Some(candidate(
+                            render(Some(&stored.secret))?,
+                            stored.key_id.clone(),
+                            stored.in_use,
+                        ))
                     });
                     found.extend(texts);
                 } else {
-                    found.extend(render(None).map(|text| candidate(text, None)));
+                    found.extend(render(None).map(|text| candidate(text, None, true)));
                 }
             }
             found.truncate(MOST);

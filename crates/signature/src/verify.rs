@@ -121,11 +121,10 @@ fn selected<'w>(
         });
     }
     // A header, which anybody can leave out, must not choose a weaker scheme than the connection is configured for.
-    let strongest = webhooks
-        .signature
-        .iter()
-        .enumerate()
-        .find(|(index, scheme)| scheme.exclusive && candidates.of(*index).next().is_some());
+    let strongest =
+        webhooks.signature.iter().enumerate().find(|(index, scheme)| {
+            scheme.exclusive && candidates.of(*index).any(|candidate| candidate.in_use)
+        });
     if let Some((strongest, _)) = strongest {
         fitting.retain(|(index, _)| *index <= strongest);
         if fitting.is_empty() {

@@ -8,8 +8,8 @@ use diesel::sql_types::{BigInt, Binary, Bool, Double, Nullable, SqlType, Text, i
 use domain::{
     ActionId, ActionName, ActionStatus, ApiKeyId, ConnectionName, DeliveryId, DeliveryStatus, EndpointId,
     EndpointSlot, EnvironmentName, EventId, EventType, IncomingEventId, IncomingStatus, IntegrationKey,
-    MisfitCount, Problem, ProviderName, RowId, RunId, RunStatus, SyncName, Timestamp, Trigger, Variant,
-    WebhookFormat,
+    MisfitCount, Problem, ProviderName, RowId, RunId, RunStatus, SubscriptionId, SubscriptionStatus,
+    SyncName, Timestamp, Trigger, Variant, WebhookFormat,
 };
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -78,8 +78,8 @@ macro_rules! from_text {
 }
 from_text!(str::parse =>
     ActionId, ActionName, ActionStatus, ApiKeyId, ConnectionName, DeliveryId, DeliveryStatus, EndpointId, EndpointSlot,
-    EnvironmentName, EventId, EventType, IncomingEventId, IncomingStatus, IntegrationKey, ProviderName, RunId, RunStatus, SyncName, Trigger, Variant,
-    WebhookFormat,
+    EnvironmentName, EventId, EventType, IncomingEventId, IncomingStatus, IntegrationKey, ProviderName, RunId, RunStatus,
+    SubscriptionId, SubscriptionStatus, SyncName, Trigger, Variant, WebhookFormat,
 );
 from_text!(serde_json::from_str =>
     BTreeMap<String, MisfitCount>, BTreeMap<String, String>, Json, Map<String, Json>, Problem, Vec<IntegrationKey>,

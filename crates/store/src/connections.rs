@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use crate::column::{row, to_json};
-use crate::dialect::{config_is, json_field, on_db, tag_is};
-use crate::schema::{connections, integrations};
+use crate::dialect::{json_field, on_db, tag_is};
+use crate::schema::{connection_values as values, connections, integrations};
 use crate::{DbConn, StoreError};
 
 row!(Connection: connections {
@@ -69,7 +69,45 @@ pub fn insert(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<boo
         ))
         .on_conflict_do_nothing()
         .execute(c))?;
+    if created == 1 {
+        let same = connections::table
+            .filter(connections::environment_id.eq(new.environment.raw()))
+            .filter(connections::integration.eq(new.integration.as_str()))
+            .filter(connections::name.eq(new.name.as_str()));
+        let id: i64 = same.select(connections::id).get_result(c)?;
+        insert_values(c, ConnectionId::from_raw(id), &new.connection_config)?;
+    }
     Ok(created == 1)
+}
+
+/// The longest value of a configuration by which a connection is found, in bytes.
+pub const LONGEST_CONFIG_VALUE: usize = 1024;
+
+/// Stores the values of a configuration by which [`with_config`] finds the connection. Values that are too long or contain NUL,
+/// which PostgreSQL's text refuses, are not stored.
+fn insert_values(c: &mut DbConn, id: ConnectionId, config: &Map<String, Json>) -> Result<(), StoreError> {
+    for (key, value) in config {
+        let text = match value {
+            Json::String(text) => text.clone(),
+            Json::Number(_) | Json::Bool(_) => value.to_string(),
+            Json::Null | Json::Array(_) | Json::Object(_) => continue,
+        };
+        if text.len() > LONGEST_CONFIG_VALUE || text.contains('\0') || key.contains('\0') {
+            continue;
+        }
+        let row = (
+            values::connection_id.eq(id.raw()),
+            values::key.eq(key),
+            values::value.eq(text),
+        );
+        on_db!(&mut *c, c => diesel::insert_into(values::table).values(row).execute(c))?;
+    }
+    Ok(())
+}
+
+fn replace_values(c: &mut DbConn, id: ConnectionId, config: &Map<String, Json>) -> Result<(), StoreError> {
+    diesel::delete(values::table.filter(values::connection_id.eq(id.raw()))).execute(c)?;
+    insert_values(c, id, config)
 }
 
 /// Sets a connection's provider and configuration, and those of the other fields that are not `None`, and clears its problem.
@@ -86,6 +124,7 @@ pub fn replace(
             connections::problem.eq(None::<String>),
         ))
         .execute(c)?;
+    replace_values(c, id, &new.connection_config)?;
     change(c, id, &new.change, now)
 }
 
@@ -170,7 +209,7 @@ pub fn find_with_integration(
         .optional()?)
 }
 
-/// Returns up to `limit` connections of an integration whose configuration has this text at `key`, oldest first.
+/// Returns up to `limit` connections of an integration whose configuration has this text, number or boolean at `key`, oldest first.
 pub fn with_config(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -178,16 +217,14 @@ pub fn with_config(
     (key, value): (&str, &str),
     limit: i64,
 ) -> Result<Vec<Connection>, StoreError> {
-    let [before, between, after] = config_is(c.dialect());
-    let has = diesel::dsl::sql::<Bool>(before)
-        .bind::<Text, _>(key)
-        .sql(between)
-        .bind::<Text, _>(value)
-        .sql(after);
+    let has = values::table
+        .filter(values::key.eq(key))
+        .filter(values::value.eq(value))
+        .select(values::connection_id);
     Ok(connections::table
         .filter(connections::environment_id.eq(environment.raw()))
         .filter(connections::integration.eq(integration.as_str()))
-        .filter(has)
+        .filter(connections::id.eq_any(has))
         .order(connections::id)
         .limit(limit)
         .select(Connection::as_select())
@@ -301,7 +338,7 @@ pub fn set_config(c: &mut DbConn, id: ConnectionId, config: &Map<String, Json>) 
     diesel::update(connections::table.find(id.raw()))
         .set(connections::connection_config.eq(to_json(config)?))
         .execute(c)?;
-    Ok(())
+    replace_values(c, id, config)
 }
 
 /// Returns up to `limit` connections of the provider, of any environment, with row numbers above `after`, in their order.

@@ -2,6 +2,8 @@
 //!
 //! An event is stored before its sender gets a response. What it changes, and that it is processed, is stored in one transaction.
 
+mod late;
+
 use std::collections::HashSet;
 
 use diesel::prelude::*;
@@ -15,6 +17,8 @@ use crate::dialect::{Bind, Statement, any, inserts, integer_list, locking};
 use crate::lease;
 use crate::schema::incoming_events as incoming;
 use crate::{DbConn, StoreError};
+
+pub use self::late::{DedupeKeys, assign, copy};
 
 row!(IncomingEvent: incoming {
     number, id, integration, provider, connection_id, connection_name, status, verified, event_type, attempts, error, received_at, processed_at
@@ -283,57 +287,13 @@ pub fn finish(
     };
     let (due_at, due_within) = lease::due(due, now);
     let sql = "UPDATE incoming_events SET status = ?, error = ?, attempts = attempts + 1, due_at = ?, due_within = ?, holder = NULL, \
-               processed_at = ? WHERE number = ?";
+               processed_at = COALESCE(?, processed_at) WHERE number = ?";
     let binds = vec![
         Bind::text(status.as_str()),
         Bind::Text(error.map(Into::into)),
         Bind::Integer(due_at),
         Bind::integer(due_within),
         Bind::Integer(processed_at),
-        Bind::integer(number.raw()),
-    ];
-    Statement::new(sql, binds).execute(c).map(drop)
-}
-
-/// Assigns an event that fitted no connection, and whose lease was checked in this transaction, to one. Returns false if that connection
-/// has the event already.
-pub fn assign(
-    c: &mut DbConn,
-    number: RowId<IncomingEvent>,
-    connection: (ConnectionId, &ConnectionName),
-) -> Result<bool, StoreError> {
-    let sql = "UPDATE incoming_events SET connection_id = ?, connection_name = ?, verified = ? WHERE number = ? AND NOT EXISTS \
-               (SELECT 1 FROM incoming_events AS other WHERE other.environment_id = incoming_events.environment_id \
-               AND other.integration = incoming_events.integration AND COALESCE(other.connection_id, 0) = ? \
-               AND (other.dedupe_key = incoming_events.dedupe_key OR other.nonce = incoming_events.nonce))";
-    let binds = vec![
-        Bind::integer(connection.0.raw()),
-        Bind::text(connection.1.as_str()),
-        Bind::Boolean(Some(true)),
-        Bind::integer(number.raw()),
-        Bind::integer(connection.0.raw()),
-    ];
-    Ok(Statement::new(sql, binds).execute(c)? == 1)
-}
-
-/// Gives another connection a copy of an event, due now, unless it has the event already.
-pub fn copy(
-    c: &mut DbConn,
-    number: RowId<IncomingEvent>,
-    id: IncomingEventId,
-    connection: (ConnectionId, &ConnectionName),
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let sql = "INSERT INTO incoming_events (id, environment_id, integration, provider, connection_id, connection_name, status, verified, \
-               dedupe_key, nonce, type, method, url, headers, body, received_at, due_at) \
-               SELECT ?, environment_id, integration, provider, ?, ?, 'pending', ?, dedupe_key, nonce, type, method, url, headers, body, \
-               received_at, ? FROM incoming_events WHERE number = ? ON CONFLICT DO NOTHING";
-    let binds = vec![
-        Bind::text(id.to_string()),
-        Bind::integer(connection.0.raw()),
-        Bind::text(connection.1.as_str()),
-        Bind::Boolean(Some(true)),
-        Bind::integer(now.as_micros()),
         Bind::integer(number.raw()),
     ];
     Statement::new(sql, binds).execute(c).map(drop)
@@ -399,7 +359,7 @@ pub fn find(
 
 /// Makes an event due again, whatever its state. Returns false if it was erased, or is being processed.
 pub fn replay(c: &mut DbConn, number: RowId<IncomingEvent>, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = "UPDATE incoming_events SET status = 'pending', error = NULL, attempts = 0, processed_at = NULL, due_at = ?, due_within = 0 \
+    let sql = "UPDATE incoming_events SET status = 'pending', error = NULL, attempts = 0, due_at = ?, due_within = 0 \
                WHERE number = ? AND holder IS NULL AND body IS NOT NULL";
     let binds = vec![Bind::integer(now.as_micros()), Bind::integer(number.raw())];
     Ok(Statement::new(sql, binds).execute(c)? == 1)

@@ -11,11 +11,12 @@
 //!
 //! A further kind of work is a table with these columns, an implementation of [`Leased`] here, and one of `Work` in the worker.
 //!
-//! Syncs and actions are leased themselves. Of webhooks it is the endpoint: its holder makes and sends all its deliveries.
+//! Syncs, actions, events of providers and webhook subscriptions are leased themselves. Deliveries are not: the endpoint is leased, and its
+//! holder makes and sends all its deliveries.
 
 use std::time::Duration;
 
-use domain::{ActionJob, Clock, Endpoint, IncomingEvent, RowId, Sync, SyncId, Timestamp};
+use domain::{ActionJob, Clock, Endpoint, IncomingEvent, RowId, StoredSubscription, Sync, SyncId, Timestamp};
 use tokio::time::Instant;
 
 use crate::dialect::{Bind, Statement, any, integer_list, locking};
@@ -68,6 +69,11 @@ impl Leased for IncomingEvent {
         column: "connection_id",
         most: 200,
     });
+}
+
+impl Leased for StoredSubscription {
+    const TABLE: &'static str = "webhook_subscriptions";
+    const KEY: &'static str = "number";
 }
 
 /// The right of one claim to work on a row, until it expires.

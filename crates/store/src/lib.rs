@@ -35,6 +35,7 @@ pub mod schedule;
 mod schema;
 pub mod slices;
 mod store;
+pub mod subscriptions;
 pub mod syncs;
 pub mod tables;
 #[cfg(feature = "testing")]

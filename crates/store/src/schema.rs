@@ -244,6 +244,32 @@ diesel::table! {
         expires_at -> Nullable<BigInt>,
         connection_id -> Nullable<BigInt>,
         hash -> Nullable<Text>,
+        subscription -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    connection_values (connection_id, key) {
+        connection_id -> BigInt,
+        key -> Text,
+        value -> Text,
+    }
+}
+diesel::table! {
+    webhook_subscriptions (number) {
+        number -> BigInt,
+        id -> Text,
+        connection_id -> BigInt,
+        name -> Text,
+        input -> Text,
+        input_hash -> Text,
+        status -> Text,
+        steps -> BigInt,
+        attempts -> BigInt,
+        error -> Nullable<Text>,
+        created_at -> BigInt,
+        due_at -> Nullable<BigInt>,
+        holder -> Nullable<Text>,
+        due_within -> BigInt,
     }
 }
 diesel::table! {
@@ -320,6 +346,7 @@ diesel::joinable!(credentials -> connections (connection_id));
 diesel::joinable!(syncs -> connections (connection_id));
 diesel::joinable!(runs -> syncs (sync_id));
 diesel::allow_tables_to_appear_in_same_query!(api_keys, environments);
+diesel::allow_tables_to_appear_in_same_query!(connections, connection_values);
 diesel::allow_tables_to_appear_in_same_query!(
     actions,
     connect_sessions,

@@ -1,9 +1,10 @@
-//! Sealed secrets of webhooks: those of an endpoint, and the signing key of an environment. This crate never opens them.
+//! Sealed secrets of webhooks: those of endpoints, of environments (the signing key), of connections (address, challenge) and of
+//! subscriptions. This crate never opens them.
 //!
 //! A secret whose key is lost is given up, as credentials are: sealed text and key id are [`GIVEN_UP`].
 
 use diesel::prelude::*;
-use domain::{ConnectionId, Endpoint, EnvironmentId, RowId, Timestamp};
+use domain::{ConnectionId, Endpoint, EnvironmentId, RowId, StoredSubscription, Timestamp};
 
 use crate::column::row;
 pub use crate::credentials::GIVEN_UP;
@@ -22,6 +23,8 @@ pub struct WebhookSecret {
     pub endpoint: Option<RowId<Endpoint>>,
     /// The connection that it belongs to, if any.
     pub connection_id: Option<ConnectionId>,
+    /// The subscription of that connection that it belongs to, if any.
+    pub subscription: Option<RowId<StoredSubscription>>,
     /// What it is, a word of the gateway.
     pub kind: String,
     /// The sealed text.
@@ -30,7 +33,7 @@ pub struct WebhookSecret {
     pub expires_at: Option<Timestamp>,
 }
 
-row!(WebhookSecret: secrets { id, endpoint, connection_id, kind, sealed, expires_at }, environment = secrets::environment_id);
+row!(WebhookSecret: secrets { id, endpoint, connection_id, subscription, kind, sealed, expires_at }, environment = secrets::environment_id);
 
 /// Stores a secret, which has no row number yet, and the id of the key that sealed it.
 pub fn insert(
@@ -53,18 +56,32 @@ pub fn insert(
     Ok(())
 }
 
-/// Stores a secret of a connection that has none of this kind, and the hash by which [`by_hash_any_environment`] finds it. Returns false if the connection
-/// is being deleted.
+/// Whether a secret of a connection was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    /// It was.
+    Done,
+    /// The connection has one of this kind.
+    Exists,
+    /// The connection is being deleted.
+    ConnectionDeleted,
+}
+
+/// Stores a secret of a connection that has none of this kind, and the hash by which [`by_hash_any_environment`] finds it, if any.
 pub fn insert_of_connection(
     c: &mut DbConn,
     (environment, connection): (EnvironmentId, ConnectionId),
     kind: &str,
     (sealed, key_id): (&str, &str),
-    hash: &str,
+    hash: Option<&str>,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<Inserted, StoreError> {
     if !crate::credentials::lock(c, connection)? {
-        return Ok(false);
+        return Ok(Inserted::ConnectionDeleted);
+    }
+    let known = of_connection(c, connection)?;
+    if known.iter().any(|row| row.kind == kind && row.sealed != GIVEN_UP) {
+        return Ok(Inserted::Exists);
     }
     let values = (
         secrets::environment_id.eq(environment.raw()),
@@ -76,20 +93,47 @@ pub fn insert_of_connection(
         secrets::created_at.eq(now.as_micros()),
     );
     on_db!(c, c => diesel::insert_into(secrets::table).values(values).execute(c))?;
-    Ok(true)
+    Ok(Inserted::Done)
 }
 
-/// Returns the secrets of a kind that a connection has, newest first.
-pub fn of_connection(
+/// Stores what a subscription keeps, in place of what it kept before.
+pub fn set_of_subscription(
     c: &mut DbConn,
-    connection: ConnectionId,
+    (environment, connection): (EnvironmentId, ConnectionId),
+    subscription: RowId<StoredSubscription>,
     kind: &str,
-) -> Result<Vec<WebhookSecret>, StoreError> {
+    (sealed, key_id): (&str, &str),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    delete_of_subscription(c, subscription)?;
+    let values = (
+        secrets::environment_id.eq(environment.raw()),
+        secrets::connection_id.eq(connection.raw()),
+        secrets::subscription.eq(subscription.raw()),
+        secrets::kind.eq(kind),
+        secrets::sealed.eq(sealed),
+        secrets::key_id.eq(key_id),
+        secrets::created_at.eq(now.as_micros()),
+    );
+    on_db!(c, c => diesel::insert_into(secrets::table).values(values).execute(c))?;
+    Ok(())
+}
+
+/// Deletes what a subscription keeps.
+pub(crate) fn delete_of_subscription(
+    c: &mut DbConn,
+    subscription: RowId<StoredSubscription>,
+) -> Result<(), StoreError> {
+    diesel::delete(secrets::table.filter(secrets::subscription.eq(subscription.raw()))).execute(c)?;
+    Ok(())
+}
+
+/// Returns the secrets that a connection has, newest first.
+pub fn of_connection(c: &mut DbConn, connection: ConnectionId) -> Result<Vec<WebhookSecret>, StoreError> {
     load(
         c,
         secrets::table
             .filter(secrets::connection_id.eq(connection.raw()))
-            .filter(secrets::kind.eq(kind.to_owned()))
             .order(secrets::id.desc())
             .into_boxed(),
     )
@@ -99,6 +143,15 @@ pub fn of_connection(
 pub fn by_hash_any_environment(c: &mut DbConn, hash: &str) -> Result<Option<WebhookSecret>, StoreError> {
     let found = secrets::table.filter(secrets::hash.eq(hash.to_owned()));
     Ok(load(c, found.into_boxed())?.into_iter().next())
+}
+
+/// Deletes the secrets of a kind that a connection has.
+pub fn delete_of_kind(c: &mut DbConn, connection: ConnectionId, kind: &str) -> Result<(), StoreError> {
+    let found = secrets::table
+        .filter(secrets::connection_id.eq(connection.raw()))
+        .filter(secrets::kind.eq(kind.to_owned()));
+    diesel::delete(found).execute(c)?;
+    Ok(())
 }
 
 /// Deletes the secrets of a connection.

@@ -220,6 +220,7 @@ impl TestApp {
             upstream: self.gateway.upstream.clone(),
             keys,
             clock: self.clock.clone(),
+            public_url: self.gateway.public_url.clone(),
         };
         Gateway::start(parts).await
     }

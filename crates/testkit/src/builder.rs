@@ -22,6 +22,9 @@ use crate::logs::TestLog;
 /// When the manual clock starts: a Wednesday, at noon.
 const START: i64 = 1_793_793_600_000_000;
 
+/// The public URL of an app that has one.
+pub const PUBLIC_URL: &str = "https://trunkline.example.com";
+
 /// Returns the built-in providers and those of the file `name` with this text.
 ///
 /// # Panics
@@ -41,6 +44,7 @@ pub struct AppBuilder {
     clock: Clock,
     key_file: bool,
     database: Option<TestDatabase>,
+    public_url: bool,
 }
 
 impl Default for AppBuilder {
@@ -69,6 +73,7 @@ impl Default for AppBuilder {
             clock: Clock::manual(Timestamp::from_micros(START)),
             key_file: false,
             database: None,
+            public_url: false,
         }
     }
 }
@@ -140,6 +145,13 @@ impl AppBuilder {
         self
     }
 
+    /// Gives the app a public URL, [`PUBLIC_URL`], at which the simulator reaches it.
+    #[must_use]
+    pub fn with_public_url(mut self) -> Self {
+        self.public_url = true;
+        self
+    }
+
     /// Starts the app; `None` if PostgreSQL is wanted and its programs are missing.
     pub async fn start(self, dialect: Dialect) -> Option<TestApp> {
         let log = TestLog::of_this_test();
@@ -162,7 +174,10 @@ impl AppBuilder {
         let twilio = "twilio".parse().expect("a name");
         let address = url::Url::parse(&simulator.url()).expect("the simulator's address");
         options.base_urls.entry(twilio).or_insert(address);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let base = format!("http://{}", listener.local_addr().expect("the bound address"));
         let parts = GatewayParts {
+            public_url: self.public_url.then(|| PUBLIC_URL.to_owned()),
             store: store.clone(),
             registry: self
                 .registry
@@ -172,7 +187,10 @@ impl AppBuilder {
             clock: clock.clone(),
         };
         let gateway = Gateway::start(parts).await.expect("the gateway starts");
-        let (server, base) = serve(&gateway);
+        if self.public_url {
+            simulator.route_webhooks(PUBLIC_URL, &base);
+        }
+        let server = serve(&gateway, listener);
         // reqwest uses the cryptography provider of the process; an earlier app may have set it.
         drop(rustls::crypto::ring::default_provider().install_default());
         // Tests check responses as they arrive.
@@ -221,9 +239,7 @@ impl TestApp {
     }
 }
 
-fn serve(gateway: &Arc<Gateway>) -> (ServerHandle, String) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let base = format!("http://{}", listener.local_addr().expect("the bound address"));
+fn serve(gateway: &Arc<Gateway>, listener: TcpListener) -> ServerHandle {
     let options = ApiOptions {
         threads: Some(1),
         drain: Duration::ZERO,
@@ -232,5 +248,5 @@ fn serve(gateway: &Arc<Gateway>) -> (ServerHandle, String) {
     let server = api::serve(Arc::clone(gateway), listener, options).expect("the API is served");
     let handle = server.handle();
     tokio::spawn(server);
-    (handle, base)
+    handle
 }

@@ -15,7 +15,7 @@ mod truth;
 mod wait;
 
 pub use app::TestApp;
-pub use builder::{AppBuilder, registry_with};
+pub use builder::{AppBuilder, PUBLIC_URL, registry_with};
 pub use client::{Client, Reply};
 pub use receiver::{Receiver, Webhook};
 pub use store::Dialect;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::Context;
 use api::ApiOptions;
 use gateway::Gateway;
-use url::Url;
 use worker::Worker;
 
 use crate::config::Config;
@@ -20,13 +19,8 @@ pub(crate) fn spawn_api(
     gateway: Arc<Gateway>,
     listener: TcpListener,
 ) -> anyhow::Result<()> {
-    let text = |url: &Option<Url>| {
-        let url = url.as_ref();
-        url.map(|url| url.as_str().trim_end_matches('/').to_owned())
-    };
     let options = ApiOptions {
-        public_url: text(&config.public_url),
-        connect_url: text(&config.connect_url),
+        connect_url: config.connect_url.as_ref().map(wiring::url_text),
         drain: wiring::drain_timeout(config),
         ..ApiOptions::default()
     };

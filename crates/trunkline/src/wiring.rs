@@ -154,8 +154,14 @@ pub(crate) async fn gateway(kind: &str, config: &Config, migrate: Migrate) -> an
         upstream,
         keys,
         clock: Clock::system(),
+        public_url: config.public_url.as_ref().map(url_text),
     })
     .await?)
+}
+
+/// Returns an address without a slash at its end.
+pub(crate) fn url_text(url: &url::Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
 }
 
 /// Fails if the tables are not up to date.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderName, HeaderValue};
 use indexmap::IndexMap;
-use registry::{Action, JsonTemplate, Parameter, Template};
+use registry::{Action, ActionRequest, JsonTemplate, Parameter, ParameterValue, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -100,15 +100,25 @@ impl Target {
         action: &Action,
         inputs: &Map<String, Value>,
     ) -> Result<Request, RequestError> {
+        self.request_of(&action.request, action.repeatable, inputs)
+    }
+
+    /// Makes a request that a provider's file declares, with checked inputs. `repeatable` says whether sending it twice has the same effect
+    /// as once.
+    pub fn request_of(
+        &self,
+        declared: &ActionRequest,
+        repeatable: bool,
+        inputs: &Map<String, Value>,
+    ) -> Result<Request, RequestError> {
         let filler = Filler { target: self, inputs };
         let lookup = |name: &str| filler.text(name);
-        let declared = &action.request;
         let method = Method::from_bytes(declared.method.as_str().as_bytes())
             .map_err(|_| RequestError::BadUrl("the action's method is not one of HTTP".to_owned()))?;
         let path = declared.path.render_path(&lookup);
         let path = path.map_err(RequestError::within(|| "the path".to_owned()))?;
         let mut request = Request::new(method, path);
-        request.idempotent = action.repeatable;
+        request.idempotent = repeatable;
         request.server.clone_from(&declared.server);
         request.query = filler.pairs(&declared.query, "query parameter")?;
         request
@@ -155,14 +165,19 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn input(&self, placeholder: &str) -> Option<&Value> {
-        self.inputs.get(placeholder.strip_prefix("input.")?)
+    /// Returns the value of an input, or what a subscription has kept.
+    fn value(&self, placeholder: &str) -> Option<&Value> {
+        match placeholder.split_once('.')? {
+            ("input", name) => self.inputs.get(name),
+            ("subscription", name) => self.target.variables.subscription.values.get(name),
+            _ => None,
+        }
     }
 
     /// Returns the value of a placeholder as text; a list or an object as its JSON.
     fn text(&self, placeholder: &str) -> Option<String> {
         if placeholder.starts_with("input.") {
-            let value = self.input(placeholder)?;
+            let value = self.value(placeholder)?;
             return Some(json::plain(value).unwrap_or_else(|| value.to_string()));
         }
         self.target.variables.lookup(placeholder)
@@ -176,12 +191,12 @@ impl Filler<'_> {
     ) -> Result<Vec<(String, String)>, RequestError> {
         let mut pairs = Vec::new();
         for (name, parameter) in parameters {
-            let with = parameter.with.as_ref();
-            if with.is_some_and(|with| !self.inputs.contains_key(with)) {
-                continue;
-            }
-            for value in parameter.values() {
-                let whole = value.only_placeholder().and_then(|name| self.input(name));
+            for ParameterValue { value, with, unless } in &parameter.0 {
+                let given = |input: &String| self.inputs.contains_key(input);
+                if with.as_ref().is_some_and(|with| !given(with)) || unless.iter().any(given) {
+                    continue;
+                }
+                let whole = value.only_placeholder().and_then(|name| self.value(name));
                 if let Some(Value::Array(items)) = whole {
                     let texts = items
                         .iter()
@@ -202,8 +217,8 @@ impl Filler<'_> {
         Ok(match template {
             JsonTemplate::Plain(value) => Some(value.clone()),
             JsonTemplate::Text(text) => {
-                if let Some(name) = text.only_placeholder().filter(|name| name.starts_with("input.")) {
-                    self.input(name).cloned()
+                if let Some(value) = text.only_placeholder().and_then(|name| self.value(name)) {
+                    Some(value.clone())
                 } else {
                     let text = text.render_if_filled(&|name| self.text(name));
                     let part = || format!("the value at {at:?} of the body");

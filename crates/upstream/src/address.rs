@@ -55,17 +55,21 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     matches!(segments, [0x2000..=0x3fff, ..]) && !special
 }
 
-/// Refuses a host that is a non-public address written as a number, a name without a dot, which only a private network knows (and which
-/// provider files use as a placeholder), and plain http.
-pub(crate) fn check_url(url: &Url) -> Result<(), RequestError> {
-    let host = url.host_str().unwrap_or_default().to_owned();
-    let public = match url.host() {
+/// Returns whether the URL's host may be public: a public IP address, or a name with a dot. Does not resolve the name.
+pub fn may_be_public(url: &Url) -> bool {
+    match url.host() {
         Some(Host::Ipv4(address)) => is_public(address.into()),
         Some(Host::Ipv6(address)) => is_public(address.into()),
         Some(Host::Domain(name)) => name.trim_end_matches('.').contains('.'),
         None => true,
-    };
-    match (public, url.scheme()) {
+    }
+}
+
+/// Refuses a host that is a non-public address written as a number, a name without a dot, which only a private network knows (and which
+/// provider files use as a placeholder), and plain http.
+pub(crate) fn check_url(url: &Url) -> Result<(), RequestError> {
+    let host = url.host_str().unwrap_or_default().to_owned();
+    match (may_be_public(url), url.scheme()) {
         (false, _) => Err(RequestError::AddressRefused(host)),
         (true, "https") => Ok(()),
         (true, _) => Err(RequestError::PlainHttp(host)),

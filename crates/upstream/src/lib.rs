@@ -46,6 +46,7 @@ mod webhook;
 mod tests;
 
 pub use action::{FailedRequest, QuotedResponse};
+pub use address::may_be_public;
 pub use backoff::Backoff;
 pub use budget::BodyMemory;
 pub use client::Upstream;
@@ -62,6 +63,6 @@ pub use prepare::may_set_header;
 pub use proxy::{ProxyRequest, ProxyResponse, ProxyResponseBody};
 pub use request::Request;
 pub use response::Response;
-pub use target::{Priority, Target, Variables};
+pub use target::{Kept, Priority, Target, Variables};
 pub use upload::{ProxyRequestBody, UploadError};
 pub use webhook::{WebhookRequest, WebhookResponse};

@@ -61,6 +61,7 @@ fn secrets(target: &Target) -> Vec<String> {
         .filter(|(name, _)| !is_public(name))
         .map(|(_, secret)| secret)
         .chain(variables.secret_config.values())
+        .chain(variables.subscription.secret.as_ref())
         .map(|secret| secret.expose_secret().to_owned())
         .collect();
     let of_integration = variables.integration_config.iter().filter(|(name, _)| {
@@ -68,6 +69,10 @@ fn secrets(target: &Target) -> Vec<String> {
         field.is_some_and(|field| field.secret)
     });
     plain.extend(of_integration.map(|(_, value)| value.clone()));
+    // Only the last segment of the address is secret.
+    let address = variables.webhook_url.as_ref();
+    let end = address.and_then(|url| url.expose_secret().rsplit('/').next());
+    plain.extend(end.map(str::to_owned));
     for (_, template) in provider
         .headers
         .iter()

@@ -29,11 +29,35 @@ pub struct Variables {
     pub metadata: Map<String, Value>,
     /// The variant of the sync that makes the request; `None` if no sync does.
     pub variant: Option<Variant>,
+    /// The address at which the provider reaches the connection, with the secret at its end. `None` where no request needs it.
+    pub webhook_url: Option<SecretString>,
+    /// What a subscription has kept of the provider's responses, and its secret.
+    pub subscription: Kept,
+}
+
+/// What a subscription has kept.
+#[derive(Clone, Default)]
+pub struct Kept {
+    /// The values by name, without `secret`.
+    pub values: Map<String, Value>,
+    /// The secret with which the provider signs.
+    pub secret: Option<SecretString>,
+    /// The address that the provider was given.
+    pub url: Option<SecretString>,
+    /// A UUID of the request that is being sent, the same if it is sent again; not kept.
+    pub request_id: Option<String>,
+}
+
+impl fmt::Debug for Kept {
+    /// Shows the names: a value may be personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
 }
 
 impl Variables {
-    /// The value of `apiKey`, `username`, `password`, `credentials.…`, `connectionConfig.…`, `integrationConfig.…`, `metadata.…` or
-    /// `variant`. Metadata may be nested; only texts, numbers and booleans fill a placeholder.
+    /// The value of `apiKey`, `username`, `password`, `credentials.…`, `connectionConfig.…`, `integrationConfig.…`, `metadata.…`,
+    /// `variant`, `webhook.url` or `subscription.…`. Metadata may be nested; only texts, numbers and booleans fill a placeholder.
     pub fn lookup(&self, name: &str) -> Option<String> {
         match name.split_once('.') {
             None if name == "variant" => self.variant.as_ref().map(ToString::to_string),
@@ -44,6 +68,10 @@ impl Variables {
                 self.connection_config.get(field).cloned().or_else(secret)
             }
             Some(("integrationConfig", field)) => self.integration_config.get(field).cloned(),
+            Some(("webhook", "url")) => exposed(self.webhook_url.as_ref()),
+            Some(("subscription", "secret")) => exposed(self.subscription.secret.as_ref()),
+            Some(("subscription", "request_id")) => self.subscription.request_id.clone(),
+            Some(("subscription", field)) => plain(self.subscription.values.get(field)?),
             Some(("metadata", path)) => {
                 let mut fields = path.split('.');
                 let first = self.metadata.get(fields.next()?)?;
@@ -68,6 +96,10 @@ impl Variables {
     }
 }
 
+fn exposed(secret: Option<&SecretString>) -> Option<String> {
+    secret.map(|secret| secret.expose_secret().to_owned())
+}
+
 impl fmt::Debug for Variables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Variables")
@@ -77,6 +109,8 @@ impl fmt::Debug for Variables {
             .field("integration_config", &self.integration_config.keys())
             .field("metadata", &self.metadata.keys())
             .field("variant", &self.variant)
+            .field("webhook_url", &self.webhook_url.is_some())
+            .field("subscription", &self.subscription)
             .finish()
     }
 }

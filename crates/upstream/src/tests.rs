@@ -125,7 +125,7 @@ pub(crate) fn target(provider: Provider) -> Target {
         connection_config: [("accountId".to_owned(), "a/1".to_owned())].into(),
         integration_config: [].into(),
         metadata: serde_json::Map::new(),
-        variant: None,
+        ..Variables::default()
     };
     Target {
         provider: Arc::new(provider),

@@ -135,8 +135,7 @@ impl Owner<'_> {
             // Each turn renews the lease.
             let now = self.gateway.clock.now();
             let pause = turn.next.map_or(poll, |next| next.since(now).min(poll));
-            // While a receiver that never responds has all deliveries that it may have, new events change nothing: a turn for each of them
-            // would only cost the endpoints that work.
+            // All its deliveries are in flight, so a new event changes nothing. A turn for each event would only slow down other endpoints.
             let has_room = self.wanted(&endpoint) > 0;
             tokio::select! {
                 Some(done) = tasks.join_next(), if !tasks.is_empty() => {

@@ -167,14 +167,14 @@ impl Group {
             match found {
                 Rematch::None => {}
                 Rematch::Refused(reason) => end = IncomingEnd::Ended(IncomingStatus::Failed, Some(reason)),
-                Rematch::Connections(connections) => {
+                Rematch::Connections(connections, keys) => {
                     let mut connections = connections.iter();
                     if let Some(first) = connections.next() {
                         for other in connections {
                             let id = domain::IncomingEventId::new(now);
-                            incoming::copy(c, number, id, (other.id, &other.name), now)?;
+                            incoming::copy(c, number, id, (other.id, &other.name), &keys, now)?;
                         }
-                        if incoming::assign(c, number, (first.id, &first.name))? {
+                        if incoming::assign(c, number, (first.id, &first.name), &keys)? {
                             return incoming::release(c, &holder, &[number.raw()], now);
                         }
                         end = IncomingEnd::Ended(IncomingStatus::Processed, None);

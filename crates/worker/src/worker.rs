@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ActionJob, Endpoint, Id, IdKind, IncomingEvent, Sync};
-use gateway::Gateway;
+use domain::{ActionJob, Endpoint, Id, IdKind, IncomingEvent, StoredSubscription, Sync};
+use gateway::{Gateway, webhooks};
 use store::incoming::LeasedIncoming;
 use store::schedule::{self, Claimed};
-use store::{Lease, actions, endpoints, runs};
+use store::{Lease, actions, endpoints, runs, subscriptions};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -21,6 +21,8 @@ use crate::{deliveries, incoming, publisher};
 const KEEP_ACTIONS: Duration = Duration::from_hours(5 * 24);
 /// How often old actions and runs are deleted.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
+/// How many webhook subscriptions are renewed or ended at a time.
+const SUBSCRIPTIONS: usize = 4;
 /// How many old runs one transaction deletes, so that other transactions get their turn.
 const TIDY_BATCH: i64 = 2_000;
 
@@ -85,6 +87,14 @@ impl Worker {
                     },
                     id,
                     options.incoming,
+                    options,
+                    &stopping
+                ),
+                queue::run(
+                    gateway,
+                    SubscriptionWork(&self),
+                    id,
+                    SUBSCRIPTIONS,
                     options,
                     &stopping
                 ),
@@ -237,6 +247,37 @@ impl Work for DeliveryWork<'_> {
         let (options, lease) = (self.worker.options.clone(), Lease::new(claimed.number, holder));
         async move {
             deliveries::deliver(gateway, claimed, lease, options, stopping).await;
+            false
+        }
+    }
+}
+
+/// Webhook subscriptions that are due to be renewed or ended.
+struct SubscriptionWork<'a>(&'a Worker);
+
+impl Work for SubscriptionWork<'_> {
+    type Stored = StoredSubscription;
+    type Claimed = StoredSubscription;
+    const NAME: &'static str = "subscriptions";
+    const CLAIM: Claim<StoredSubscription> = subscriptions::claim;
+
+    async fn became_due(&self) {
+        self.0.gateway.subscription_due.notified().await;
+    }
+
+    fn carry_out(
+        &self,
+        claimed: StoredSubscription,
+        holder: &str,
+        _: &CancellationToken,
+    ) -> impl Future<Output = bool> + Send + 'static {
+        let (gateway, length) = (self.0.gateway.clone(), self.0.options.lease);
+        let lease = Lease::new(claimed.number, holder);
+        async move {
+            tokio::select! {
+                () = webhooks::carry_on(&gateway, claimed, &lease) => {}
+                () = lease.clone().keep(&gateway.store, &gateway.clock, length) => {}
+            }
             false
         }
     }

@@ -42,7 +42,10 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::KeyInUse => (S::CONFLICT, "idempotency_key_in_use"),
         GatewayError::KeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
         GatewayError::InvalidHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
-        GatewayError::EnvironmentInUse(_) | GatewayError::ChangedMeanwhile => (S::CONFLICT, "conflict"),
+        GatewayError::EnvironmentInUse(_)
+        | GatewayError::ChangedMeanwhile
+        | GatewayError::SubscriptionBusy
+        | GatewayError::SubscriptionEnding => (S::CONFLICT, "conflict"),
         GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),
         GatewayError::BaseVariant => (S::BAD_REQUEST, "invalid_variant"),
         GatewayError::VariantExists { .. } => (S::BAD_REQUEST, "sync_variant_already_exists"),
@@ -54,6 +57,7 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::ProviderUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
         GatewayError::WebhookRefused => (S::UNAUTHORIZED, "webhook_refused"),
         GatewayError::WebhookTooLarge => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
+        GatewayError::WebhookUnready => (S::SERVICE_UNAVAILABLE, "unavailable"),
         GatewayError::WebhookBacklog => (S::SERVICE_UNAVAILABLE, "webhook_backlog"),
         GatewayError::Request(error) => {
             let code = error.verdict().error_code;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
 use domain::{IncomingEvent, IncomingEventId, IncomingStatus, IntegrationKey};
-use gateway::Names;
 use gateway::webhooks::{self, IncomingFilter};
+use gateway::{Names, Scope};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -219,6 +219,9 @@ struct AddressView {
     setup: Option<String>,
     /// Whether the provider signs what it sends.
     signed: bool,
+    /// The secret that the provider sent when it tested the address, to be entered there. Null if it sent none, and for keys without the scope
+    /// `environment:webhooks:write`.
+    challenge_secret: Option<String>,
 }
 
 /// Shows the address at which a provider sends the events of one connection. It is made when it is first asked for, and stays the same.
@@ -244,6 +247,10 @@ pub(crate) async fn address(
             url: format!("{}{}", url.0, found.path.expose_secret()),
             setup: found.setup,
             signed: found.signed,
+            challenge_secret: found
+                .challenge_secret
+                .filter(|_| caller.may(Scope::WebhooksWrite))
+                .map(|secret| secret.expose_secret().to_owned()),
         },
     }))
 }

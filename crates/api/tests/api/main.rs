@@ -44,6 +44,7 @@ mod secrets;
 mod session_limits;
 mod snapshots;
 mod stored_actions;
+mod subscriptions;
 mod sync_races;
 mod sync_requests;
 mod syncs;

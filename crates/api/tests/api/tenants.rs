@@ -7,7 +7,7 @@ use std::time::Duration;
 use gateway::Scope;
 use reqwest::Method;
 use serde_json::json;
-use testkit::{Client, Reply, TestApp, on_both_databases};
+use testkit::{AppBuilder, Client, Reply, TestApp, on_both_databases};
 
 use self::calls::{Call, Theirs, Things, call, fill, rank};
 use crate::connect_sessions::session_token;
@@ -41,7 +41,7 @@ fn assert_refused(reply: &Reply, method: &Method, (status, code): (u16, &str), i
     }
 }
 
-#[on_both_databases]
+#[on_both_databases(AppBuilder::default().with_public_url())]
 async fn every_operation_refuses_a_missing_key_a_missing_scope_and_the_object_of_another_environment(
     app: TestApp,
 ) {

@@ -12,9 +12,8 @@ use store::actions::{self, ActionEnd};
 use store::{DbConn, Lease, StoreError, connections};
 use upstream::Backoff;
 
-use super::failure::AttemptError;
 use super::perform::perform;
-use crate::error::{ActionFailure, GatewayError, MOST_STORED, Result};
+use crate::error::{ActionFailure, AttemptError, GatewayError, MOST_STORED, Result};
 use crate::events;
 use crate::gateway::Gateway;
 
@@ -132,10 +131,10 @@ async fn try_once(gateway: &Gateway, row: &ActionJob, lease: &Lease<ActionJob>) 
     let inputs = row.input.clone().unwrap_or_default();
     let end = match perform(gateway, &connection, &action, &inputs).await {
         Ok(output) => ActionEnd::Succeeded(output),
-        Err(AttemptError::Before(GatewayError::Store(error))) if error.is_transient() => ActionEnd::Again {
+        Err(AttemptError::Other(GatewayError::Store(error))) if error.is_transient() => ActionEnd::Again {
             due_at: gateway.clock.now().plus(pause(row.attempts, Duration::ZERO)),
         },
-        Err(AttemptError::Before(error)) => failed(&ActionFailure::impossible(error.to_string()), true),
+        Err(AttemptError::Other(error)) => failed(&ActionFailure::impossible(error.to_string()), true),
         Err(AttemptError::Request {
             failure,
             nothing_done,

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use domain::Connection;
 use registry::Action;
+use registry::webhooks::WEBHOOK_URL;
 use serde_json::{Map, Value as Json, json};
 use store::records::{self, Rows};
 use store::{DbConn, StoreError};
 use upstream::Target;
+use url::Url;
 
-use super::failure::{AttemptError, request_failed};
-use crate::error::Result;
+use crate::error::{AttemptError, Result, request_failed};
 use crate::gateway::Gateway;
 use crate::health;
 use crate::models::ModelTable;
+use crate::webhooks;
 
 /// Sends an action's request once and returns its response.
 ///
@@ -31,7 +33,7 @@ pub(super) async fn perform(
     action: &Action,
     inputs: &Map<String, Json>,
 ) -> Result<Json, AttemptError> {
-    let target = gateway.target(connection).await?;
+    let target = action_target(gateway, connection, action).await?;
     let failed = |failed| request_failed(&target.provider, action.repeatable, failed);
     let request = target.action_request(action, inputs);
     let request = request.map_err(|error| failed(error.into()))?;
@@ -65,6 +67,22 @@ pub(super) async fn perform(
             Err(failed(refusal))
         }
     }
+}
+
+/// Returns the target of an action. It has the connection's webhook URL if the request uses it, the connection can verify callbacks, and the
+/// public URL is not private.
+async fn action_target(gateway: &Gateway, connection: &Connection, action: &Action) -> Result<Target> {
+    let mut target = gateway.target(connection).await?;
+    let public = gateway.public_url.as_ref().and_then(|url| Url::parse(url).ok());
+    let reachable = public.is_some_and(|url| upstream::may_be_public(&url));
+    if reachable && action.request.placeholders().contains(&WEBHOOK_URL) {
+        let secrets = gateway.connection_secrets(connection).await?;
+        if gateway.can_verify(&target, &secrets) {
+            let url = webhooks::own_url(gateway, connection, &secrets).await?;
+            Arc::make_mut(&mut target.variables).webhook_url = url;
+        }
+    }
+    Ok(target)
 }
 
 /// Stores the records of the response. The action has succeeded even if this fails.

@@ -37,7 +37,7 @@ pub(super) async fn verify(
         connection_config: filled.template_values(),
         integration_config,
         metadata: metadata.cloned().unwrap_or_default(),
-        variant: None,
+        ..Variables::default()
     };
     let target = Target {
         provider: Arc::clone(provider),

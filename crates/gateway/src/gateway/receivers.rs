@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use domain::{Connection, EnvironmentId, EnvironmentName};
-use registry::Provider;
+use registry::{Provider, Webhooks};
 use signature::Candidates;
-use store::{StoreError, connections, environments, webhook_secrets};
+use store::connections::LONGEST_CONFIG_VALUE;
+use store::{StoreError, connections, environments, subscriptions, webhook_secrets};
+use upstream::Target;
 
 use super::{Gateway, ResolvedIntegration};
+use crate::connection_webhooks::ConnectionSecrets;
 use crate::error::{GatewayError, Result};
 
-/// The most connections of one integration that have the same account, all of which get its events.
-const MOST_CONNECTIONS: i64 = 20;
-/// The longest value that is looked for, in bytes.
-const LONGEST_VALUE: usize = 1024;
+/// How many connections of an integration with the same account get its events, oldest first.
+const MOST_CONNECTIONS: usize = 100;
 
 /// A webhook address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -115,10 +116,15 @@ impl Gateway {
         if integration.provider.webhooks.is_none() {
             return Ok(None);
         }
+        let environment = connection.environment;
+        let own = match self.verifier(connection).await {
+            Err(error) if is_lost(&error) => return Err(GatewayError::WebhookUnready),
+            verifier => verifier?,
+        };
         Ok(Some(Receiver {
-            environment: connection.environment,
+            environment,
             shared: Candidates::default(),
-            own: Some(Arc::new(vec![self.verifier(connection).await?])),
+            own: Some(Arc::new(vec![own])),
             integration,
         }))
     }
@@ -136,22 +142,41 @@ impl Gateway {
         }))
     }
 
+    /// Opens the secrets of the connection's webhooks.
+    pub(crate) async fn connection_secrets(&self, connection: &Connection) -> Result<ConnectionSecrets> {
+        let id = connection.id;
+        let read = self.store.read(move |c| {
+            let secrets = webhook_secrets::of_connection(c, id)?;
+            Ok((secrets, subscriptions::of_connection(c, id)?))
+        });
+        let (secrets, subscriptions) = read.await?;
+        ConnectionSecrets::open(&self.keys, &secrets, subscriptions).await
+    }
+
+    /// Whether the connection has a secret with which its provider signs, or the provider signs nothing.
+    pub(crate) fn can_verify(&self, target: &Target, secrets: &ConnectionSecrets) -> bool {
+        target.provider.webhooks.as_ref().is_some_and(|webhooks| {
+            webhooks.needs_own_address() || !self.candidates(webhooks, target, secrets).is_empty()
+        })
+    }
+
+    /// Collects the secrets with which a connection's requests may be signed.
+    fn candidates(&self, webhooks: &Webhooks, target: &Target, secrets: &ConnectionSecrets) -> Candidates {
+        let stored = secrets.signing(self.clock.now());
+        Candidates::collect(webhooks, &|name| target.variables.lookup(name), &stored)
+    }
+
     async fn verifier(&self, connection: Connection) -> Result<Verifier> {
-        let candidates = match self.target(&connection).await {
-            Err(
-                GatewayError::CredentialsLost(_)
-                | GatewayError::IntegrationSecretsLost(_)
-                | GatewayError::UnknownIntegration(_)
-                | GatewayError::Store(StoreError::NotFound { .. }),
-            ) => Candidates::default(),
-            target => {
-                let target = target?;
-                let webhooks = target.provider.webhooks.as_ref();
-                webhooks.map_or_else(Candidates::default, |webhooks| {
-                    Candidates::collect(webhooks, &|name| target.variables.lookup(name), &[])
-                })
-            }
-        };
+        let target = self.target(&connection).await?;
+        let secrets = self.connection_secrets(&connection).await?;
+        let webhooks = target.provider.webhooks.as_ref();
+        let candidates = webhooks.map_or_else(Candidates::default, |webhooks| {
+            self.candidates(webhooks, &target, &secrets)
+        });
+        // Without its secret, an address whose signature is optional would accept anything.
+        if secrets.lost && candidates.is_empty() {
+            return Err(GatewayError::WebhookUnready);
+        }
         Ok(Verifier {
             connection,
             candidates,
@@ -175,7 +200,7 @@ impl Gateway {
         };
         let value = bare(provider, &matched.config, value).to_owned();
         // No connection has such a value, and a database may refuse to look for it. The signature has not been verified.
-        if value.len() > LONGEST_VALUE || value.contains('\0') {
+        if value.len() > LONGEST_CONFIG_VALUE || value.contains('\0') {
             return Ok(Arc::default());
         }
         let cache = &self.caches.verifiers;
@@ -186,11 +211,26 @@ impl Gateway {
         let generation = cache.generation();
         let (key, config) = (integration.key.clone(), matched.config.clone());
         let read = self.store.read(move |c| {
-            connections::with_config(c, environment, &key, (&config, &value), MOST_CONNECTIONS)
+            let limit = i64::try_from(MOST_CONNECTIONS).unwrap_or(i64::MAX);
+            connections::with_config(c, environment, &key, (&config, &value), limit + 1)
         });
-        let mut found = Vec::new();
-        for connection in read.await? {
-            found.push(self.verifier(connection).await?);
+        let mut with_value = read.await?;
+        if with_value.len() > MOST_CONNECTIONS {
+            tracing::warn!(
+                integration = %integration.key,
+                "more than {MOST_CONNECTIONS} connections have the same account: only the oldest get its events"
+            );
+            with_value.truncate(MOST_CONNECTIONS);
+        }
+        let mut found = Vec::with_capacity(with_value.len());
+        for connection in with_value {
+            match self.verifier(connection.clone()).await {
+                Err(error) if is_lost(&error) => found.push(Verifier {
+                    connection,
+                    candidates: Candidates::default(),
+                }),
+                verifier => found.push(verifier?),
+            }
         }
         let found = Arc::new(found);
         // An account that no connection has yet is looked up again, so that it counts as soon as it is connected.
@@ -205,4 +245,16 @@ impl Gateway {
 fn bare<'a>(provider: &Provider, config: &str, value: &'a str) -> &'a str {
     let field = provider.connection_config.get(config);
     field.map_or(value, |field| field.bare(value))
+}
+
+/// Whether the secrets of a connection cannot be opened, or it has none any more.
+const fn is_lost(error: &GatewayError) -> bool {
+    matches!(
+        error,
+        GatewayError::WebhookUnready
+            | GatewayError::CredentialsLost(_)
+            | GatewayError::IntegrationSecretsLost(_)
+            | GatewayError::UnknownIntegration(_)
+            | GatewayError::Store(StoreError::NotFound { .. })
+    )
 }

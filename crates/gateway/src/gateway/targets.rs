@@ -86,7 +86,7 @@ impl Gateway {
             connection_config: template_values(&config),
             integration_config: self.integration_config(integration).await?,
             metadata: connection.metadata.clone().unwrap_or_default(),
-            variant: None,
+            ..Variables::default()
         };
         Ok(Target {
             provider: Arc::clone(provider),

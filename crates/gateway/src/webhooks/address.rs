@@ -1,15 +1,14 @@
 //! The addresses at which providers reach Trunkline.
 
-use domain::{Connection, EnvironmentId};
-use registry::Provider;
+use domain::{Connection, EnvironmentId, IntegrationKey};
+use registry::{Provider, Webhooks};
 use secrecy::{ExposeSecret, SecretString};
-use store::webhook_secrets::{self, GIVEN_UP};
+use store::webhook_secrets::{self, Inserted};
 use vault::webhook_address;
 
-use super::secrets::{SecretKind, place};
+use crate::connection_webhooks::{ConnectionSecrets, Kind};
 use crate::error::{GatewayError, Result, refusable};
 use crate::gateway::{Gateway, Names};
-use crate::integrations::FullIntegration;
 
 /// The path below which providers reach Trunkline.
 const WEBHOOK: &str = "/webhook";
@@ -23,64 +22,93 @@ pub struct OwnAddress {
     pub setup: Option<String>,
     /// Whether the provider signs its requests, so that they are verified.
     pub signed: bool,
+    /// The secret that the provider brought when it tested the address.
+    pub challenge_secret: Option<SecretString>,
 }
 
 /// Returns the address of a connection, which is made when it is first asked for.
 pub async fn own_address(gateway: &Gateway, names: Names<'_>) -> Result<OwnAddress> {
     let resolved = gateway.resolve(names).await?;
-    let provider = &resolved.integration.provider;
-    let Some(webhooks) = &provider.webhooks else {
-        return Err(GatewayError::NotFound(format!(
-            "{} has no webhooks here: its provider file does not describe any",
-            provider.display_name
-        )));
-    };
-    let secret = match stored(gateway, &resolved.connection).await? {
-        Some(secret) => secret,
-        None => make(gateway, &resolved.connection).await?,
-    };
+    let webhooks = webhooks_of(&resolved.integration.provider)?;
+    let secrets = gateway.connection_secrets(&resolved.connection).await?;
+    let address = address(gateway, &resolved.connection, &secrets).await?;
     Ok(OwnAddress {
-        path: format!("{WEBHOOK}/{}", secret.expose_secret()).into(),
+        path: path(&address),
         setup: webhooks.setup.clone(),
         signed: !webhooks.signature.is_empty(),
+        challenge_secret: secrets.challenge,
     })
 }
 
-/// Opens the secret of the connection's address. One that was given up is replaced by a new one; the lost address stays valid.
-async fn stored(gateway: &Gateway, connection: &Connection) -> Result<Option<SecretString>> {
-    let id = connection.id;
-    let read = gateway
-        .store
-        .read(move |c| webhook_secrets::of_connection(c, id, SecretKind::Address.as_str()));
-    let rows = read.await?;
-    let Some(row) = rows.into_iter().find(|row| row.sealed != GIVEN_UP) else {
-        return Ok(None);
-    };
-    match place(&row) {
-        Some(place) => Ok(Some(gateway.keys.unseal(&place, &row.sealed).await?)),
-        None => Ok(None),
-    }
+/// Returns what the provider's file says of webhooks.
+pub(super) fn webhooks_of(provider: &Provider) -> Result<&Webhooks> {
+    provider.webhooks.as_ref().ok_or_else(|| {
+        GatewayError::NotFound(format!(
+            "{} has no webhooks here: its provider file does not describe any",
+            provider.display_name
+        ))
+    })
 }
 
-async fn make(gateway: &Gateway, connection: &Connection) -> Result<SecretString> {
-    let secret = webhook_address::generate();
-    let hash = webhook_address::hash(secret.expose_secret());
-    let (environment, id, sealed) = (connection.environment, connection.id, secret.clone());
+fn path(address: &SecretString) -> SecretString {
+    format!("{WEBHOOK}/{}", address.expose_secret()).into()
+}
+
+/// Returns the URL of a connection's own address; `None` if no public URL is configured. The address is made if there is none.
+pub(crate) async fn own_url(
+    gateway: &Gateway,
+    connection: &Connection,
+    secrets: &ConnectionSecrets,
+) -> Result<Option<SecretString>> {
+    let Some(public) = &gateway.public_url else {
+        return Ok(None);
+    };
+    let path = path(&address(gateway, connection, secrets).await?);
+    Ok(Some(format!("{public}{}", path.expose_secret()).into()))
+}
+
+/// Returns the random part of the connection's address. One that was given up is replaced by a new one; the lost address stays valid.
+async fn address(
+    gateway: &Gateway,
+    connection: &Connection,
+    secrets: &ConnectionSecrets,
+) -> Result<SecretString> {
+    if let Some(address) = &secrets.address {
+        return Ok(address.clone());
+    }
+    let address = webhook_address::generate();
+    let hash = webhook_address::hash(address.expose_secret());
+    if keep(gateway, connection, Kind::Address, &address, Some(hash)).await? {
+        return Ok(address);
+    }
+    // Another request was faster.
+    let secrets = gateway.connection_secrets(connection).await?;
+    secrets.address.ok_or(GatewayError::ChangedMeanwhile)
+}
+
+/// Seals and stores a secret of a connection. Returns false if it has one of this kind.
+pub(super) async fn keep(
+    gateway: &Gateway,
+    connection: &Connection,
+    kind: Kind,
+    secret: &SecretString,
+    hash: Option<String>,
+) -> Result<bool> {
+    let (whose, secret) = ((connection.environment, connection.id), secret.clone());
     let (sealer, now) = (gateway.keys.sealer().await, gateway.clock.now());
     let gone = GatewayError::unknown_connection(connection.name.as_str(), connection.integration.as_str());
-    let made = gateway.store.write_durably(refusable(move |c| {
-        let kind = SecretKind::Address;
-        let (text, key_id) = sealer.seal(c, &kind.place_of_connection(environment, id), &sealed, now)?;
-        let whose = (environment, id);
+    let kept = gateway.store.write_durably(refusable(move |c| {
+        let (text, key_id) = sealer.seal(c, &kind.place(whose.0, whose.1), &secret, now)?;
         let sealed = (text.as_str(), key_id.as_str());
-        if webhook_secrets::insert_of_connection(c, whose, kind.as_str(), sealed, &hash, now)? {
-            Ok(())
-        } else {
-            Err(gone)
-        }
+        let inserted =
+            webhook_secrets::insert_of_connection(c, whose, kind.as_str(), sealed, hash.as_deref(), now)?;
+        Ok(match inserted {
+            Inserted::Done => Ok(true),
+            Inserted::Exists => Ok(false),
+            Inserted::ConnectionDeleted => Err(gone),
+        })
     }));
-    made.await??;
-    Ok(secret)
+    kept.await??
 }
 
 /// Returns the address of a secret in the path of a request.
@@ -94,15 +122,15 @@ pub fn address_of(secret: &str) -> crate::gateway::WebhookAddress {
 pub async fn integration_path(
     gateway: &Gateway,
     environment: EnvironmentId,
-    integration: &FullIntegration,
+    key: &IntegrationKey,
+    provider: Option<&Provider>,
 ) -> Result<Option<String>> {
-    let provider: Option<&Provider> = integration.provider.as_deref();
     let webhooks = provider.and_then(|provider| provider.webhooks.as_ref());
-    if webhooks.is_none_or(registry::Webhooks::needs_own_address) {
+    if webhooks.is_none_or(Webhooks::needs_own_address) {
         return Ok(None);
     }
     let name = super::environment_name(gateway, environment).await?;
     // No other character of a key needs an escape in a path.
-    let key = integration.row.key.as_str().replace(' ', "%20");
+    let key = key.as_str().replace(' ', "%20");
     Ok(Some(format!("{WEBHOOK}/{name}/{key}")))
 }

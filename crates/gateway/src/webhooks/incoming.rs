@@ -2,8 +2,9 @@
 
 use domain::{Connection, IncomingEvent, IncomingEventId};
 use signature::{Headers, Message, Request, verify};
-use store::incoming::{self, IncomingFilter, LeasedIncoming};
+use store::incoming::{self, DedupeKeys, IncomingFilter, LeasedIncoming};
 
+use super::receive::dedupe_keys;
 use crate::caller::Caller;
 use crate::error::{GatewayError, Result};
 use crate::gateway::Gateway;
@@ -11,12 +12,12 @@ use crate::gateway::Gateway;
 /// Whose an event is that fitted no connection when it arrived.
 #[derive(Debug)]
 pub enum Rematch {
-    /// Still no connection's.
+    /// No connection fits.
     None,
-    /// It is for connections with none of whose secrets it was signed.
+    /// Connections fit, but none of their secrets signed it.
     Refused(String),
-    /// These connections'.
-    Connections(Vec<Connection>),
+    /// The connections that it is for, and the keys to store if it was verified only now.
+    Connections(Vec<Connection>, DedupeKeys),
 }
 
 /// Looks again for the connections of an event. One that could not be verified is verified with their secrets, as of when it arrived.
@@ -53,21 +54,23 @@ pub async fn rematch(gateway: &Gateway, leased: &LeasedIncoming) -> Result<Remat
     }
     let message = message();
     let mut connections = Vec::new();
-    let mut refused = None;
+    let (mut refused, mut keys) = (None, DedupeKeys::default());
     for verifier in verifiers.iter() {
-        let verified = if event.verified {
-            Ok(())
-        } else {
-            verify(webhooks, &message, &verifier.candidates, false, event.received_at).map(drop)
-        };
-        match verified {
-            Ok(()) => connections.push(verifier.connection.clone()),
+        if event.verified {
+            connections.push(verifier.connection.clone());
+            continue;
+        }
+        match verify(webhooks, &message, &verifier.candidates, false, event.received_at) {
+            Ok(verified) => {
+                connections.push(verifier.connection.clone());
+                keys = dedupe_keys(webhooks, &message, verified.nonce.as_deref());
+            }
             Err(reason) => refused = Some(reason),
         }
     }
     Ok(match refused {
         Some(reason) if connections.is_empty() => Rematch::Refused(reason.to_string()),
-        _ => Rematch::Connections(connections),
+        _ => Rematch::Connections(connections, keys),
     })
 }
 

@@ -9,9 +9,12 @@ use domain::{IncomingEventId, IncomingRequest, Timestamp};
 use registry::Webhooks;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
-use signature::{ChallengeResponse, Headers, Message, Refused, Request, Verified, verify};
-use store::incoming::NewIncoming;
+use signature::{Candidates, ChallengeResponse, Headers, Message, Refused, Request, Verified, verify};
+use store::StoreError;
+use store::incoming::{DedupeKeys, NewIncoming};
 
+use super::address::keep;
+use crate::connection_webhooks::Kind;
 use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Receiver, Verifier, WebhookAddress};
 use crate::inbox::Stored;
@@ -63,10 +66,36 @@ pub async fn receive(
     let webhooks = integration.provider.webhooks.as_ref().ok_or_else(unknown)?;
     let challenge = request.message().challenge(webhooks);
     if let Some(challenge) = challenge.filter(|_| has_method(webhooks, &request.method)) {
+        let own = receiver.own.as_ref().and_then(|own| own.first());
+        if let (Some(secret), Some(own)) = (&challenge.secret, own) {
+            // Keep only the first secret, and only if the connection has no other: anyone who learns the address can send one.
+            if own.candidates.is_empty()
+                && keep(gateway, &own.connection, Kind::Challenge, secret, None).await?
+            {
+                gateway.caches.forget_secrets();
+            }
+        }
         return Ok(Received::Challenge(challenge));
     }
+    let now = gateway.clock.now();
+    let refuse = |reason| {
+        gateway
+            .refusals
+            .note(receiver.environment, &integration.key, reason);
+        match reason {
+            Refused::TooLarge(_) => GatewayError::WebhookTooLarge,
+            _ => GatewayError::WebhookRefused,
+        }
+    };
     let verifiers = match &receiver.own {
         Some(own) => Arc::clone(own),
+        // Refuse before reading connections if no secret could verify the request.
+        None if let Err(reason) =
+            verify(webhooks, &request.message(), &Candidates::default(), false, now)
+            && !matches!(reason, Refused::NoSecret) =>
+        {
+            return Err(refuse(reason));
+        }
         None => match request.account(webhooks) {
             Some(account) => {
                 gateway
@@ -76,19 +105,13 @@ pub async fn receive(
             None => Arc::default(),
         },
     };
-    let now = gateway.clock.now();
-    let accepted = accept(webhooks, &receiver, &verifiers, &request, now);
-    let accepted = accepted.map_err(|reason| {
-        gateway
-            .refusals
-            .note(receiver.environment, &integration.key, reason);
-        match reason {
-            Refused::TooLarge(_) => GatewayError::WebhookTooLarge,
-            _ => GatewayError::WebhookRefused,
-        }
-    })?;
+    let accepted = accept(webhooks, &receiver, &verifiers, &request, now).map_err(refuse)?;
     let events = events(webhooks, &receiver, &request, &accepted, now)?;
-    match gateway.inbox.store(&gateway.store, events, now).await? {
+    // A task, because it also stores events of other requests: a sender that disconnects must not cancel it.
+    let (inbox, store) = (Arc::clone(&gateway.inbox), gateway.store.clone());
+    let stored = gateway.spawn(async move { inbox.store(&store, events, now).await });
+    let stopped = |_| StoreError::Busy("the events were not stored".into());
+    match stored.await.map_err(stopped)?? {
         Stored::Full => Err(GatewayError::WebhookBacklog),
         Stored::Done { new } => {
             if new {
@@ -231,8 +254,12 @@ fn events(
                 connection: verifier
                     .map(|verifier| (verifier.connection.id, verifier.connection.name.clone())),
                 verified: verified.is_some(),
-                dedupe_key: id.as_deref().map(indexable),
-                nonce: nonce.map(|nonce| indexable(&format!("{nonce}#{index}"))),
+                dedupe_key: match verified {
+                    Some(_) => id.as_deref().map(indexable),
+                    // The sender is not verified: its id must not mark the genuine event as a duplicate.
+                    None => Some(fingerprint(request, &headers)),
+                },
+                nonce: nonce.map(|nonce| nonce_key(nonce, index)),
                 event_type: kind.as_deref().map(shown),
                 request: IncomingRequest {
                     method: request.method.clone(),
@@ -279,6 +306,39 @@ fn indexable(id: &str) -> String {
         id.to_owned()
     } else {
         format!("sha256:{}", hex::encode(Sha256::digest(id.as_bytes())))
+    }
+}
+
+fn nonce_key(nonce: &str, index: usize) -> String {
+    indexable(&format!("{nonce}#{index}"))
+}
+
+/// Returns a hash of the request's method, URL, headers and body.
+fn fingerprint(request: &WebhookRequest, headers: &BTreeMap<String, String>) -> String {
+    let mut hash = Sha256::new();
+    for part in [&request.method, &request.url] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    for (name, value) in headers {
+        hash.update(name);
+        hash.update([0]);
+        hash.update(value);
+        hash.update([0]);
+    }
+    hash.update(&request.body);
+    format!("request:{}", hex::encode(hash.finalize()))
+}
+
+/// Returns the deduplication keys of an event that was stored before it could be verified. A request with several events is one row without
+/// an id.
+pub(super) fn dedupe_keys(webhooks: &Webhooks, message: &Message<'_>, nonce: Option<&str>) -> DedupeKeys {
+    let found = message.events(webhooks);
+    let only = found.first().filter(|_| found.len() == 1);
+    let id = only.and_then(|event| event.text(webhooks.id.as_ref()?));
+    DedupeKeys {
+        dedupe_key: id.as_deref().map(indexable),
+        nonce: nonce.map(|nonce| nonce_key(nonce, 0)),
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use domain::{ConnectionId, Endpoint, EnvironmentId, RowId, Timestamp};
+use domain::{Endpoint, EnvironmentId, RowId, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use signature::standard::SigningKey;
 use store::webhook_secrets::{self, GIVEN_UP, WebhookSecret};
 use store::{DbConn, StoreError};
 use vault::{Owner, SealContext, VaultError};
 
+use crate::connection_webhooks;
 use crate::encryption_keys::Sealer;
 use crate::error::Result;
 use crate::gateway::Gateway;
@@ -24,18 +25,10 @@ pub(crate) enum SecretKind {
     Headers,
     /// The environment's signing key for the two headers of Nango.
     Environment,
-    /// The random part of a connection's webhook address.
-    Address,
 }
 
 impl SecretKind {
-    const ALL: [Self; 5] = [
-        Self::Shared,
-        Self::Private,
-        Self::Headers,
-        Self::Environment,
-        Self::Address,
-    ];
+    const ALL: [Self; 4] = [Self::Shared, Self::Private, Self::Headers, Self::Environment];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -43,20 +36,6 @@ impl SecretKind {
             Self::Private => "private",
             Self::Headers => "headers",
             Self::Environment => "signing_key",
-            Self::Address => "webhook_address",
-        }
-    }
-
-    /// The place that a secret of a connection is sealed for.
-    pub(crate) const fn place_of_connection(
-        self,
-        environment: EnvironmentId,
-        connection: ConnectionId,
-    ) -> SealContext<'static> {
-        SealContext {
-            environment,
-            owner: Owner::Connection(connection),
-            field: self.as_str(),
         }
     }
 }
@@ -81,13 +60,13 @@ pub struct EndpointSecrets {
 
 /// The place that a secret is sealed for; `None` for a kind that this version does not know.
 pub(crate) fn place(secret: &WebhookSecret) -> Option<SealContext<'static>> {
+    if secret.connection_id.is_some() {
+        return connection_webhooks::place(secret);
+    }
     let kind = SecretKind::ALL
         .into_iter()
         .find(|kind| kind.as_str() == secret.kind)?;
-    Some(match secret.connection_id {
-        Some(connection) => kind.place_of_connection(secret.environment, connection),
-        None => place_of(secret.environment, secret.endpoint, kind),
-    })
+    Some(place_of(secret.environment, secret.endpoint, kind))
 }
 
 fn place_of(

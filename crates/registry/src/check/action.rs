@@ -9,12 +9,12 @@ use indexmap::IndexMap;
 use super::route;
 use super::scope::Scope;
 use super::{Syncs, fields};
-use crate::action::{Action, ActionRequest, Deletes, Parameter, same_name};
+use crate::action::{Action, ActionRequest, Deletes, Parameter, ParameterValue, same_name};
 use crate::file::ActionFile;
 use crate::input::{Input, InputFile, InputKind};
 use crate::method::Method;
 use crate::source::Report;
-use crate::template::{JsonTemplate, Template};
+use crate::template::Template;
 use crate::wording::list as words;
 
 /// Names that short routes use for something else, in any spelling.
@@ -174,13 +174,15 @@ impl Call<'_> {
 
     fn parameters(&self, parameters: &IndexMap<String, Parameter>, report: &Report<'_>) {
         for (name, parameter) in parameters {
-            let with = parameter.with.as_ref();
             let report = &report.at(name);
-            if let Some(input) = with.filter(|with| !self.inputs.contains_key(*with)) {
-                let message = format!("{input:?} is not an input of the action");
-                report.at("with").error(message);
-            }
-            for value in parameter.values() {
+            for ParameterValue { value, with, unless } in &parameter.0 {
+                let of_with = with.iter().map(|input| ("with", input));
+                for (key, input) in of_with.chain(unless.iter().map(|input| ("unless", input))) {
+                    if !self.inputs.contains_key(input) {
+                        let message = format!("{input:?} is not an input of the action");
+                        report.at(key).error(message);
+                    }
+                }
                 self.scope.template(value, report);
             }
         }
@@ -215,17 +217,8 @@ fn unused(
     inputs: &IndexMap<String, Input>,
     report: &Report<'_>,
 ) {
-    let form = request.form.iter().flat_map(IndexMap::values);
-    let parameters = request.query.values().chain(form);
-    let templates = std::iter::once(&request.path)
-        .chain(request.headers.iter().map(|(_, value)| value))
-        .chain(parameters.flat_map(Parameter::values))
-        .chain(deletes.map(|deletes| &deletes.key));
-    let in_json = request.json.iter().flat_map(JsonTemplate::placeholders);
-    let used: HashSet<&str> = templates
-        .flat_map(Template::placeholders)
-        .chain(in_json)
-        .collect();
+    let of_key = deletes.into_iter().flat_map(|deletes| deletes.key.placeholders());
+    let used: HashSet<&str> = request.placeholders().into_iter().chain(of_key).collect();
     for name in inputs.keys() {
         if !used.contains(format!("input.{name}").as_str()) {
             let message = format!("goes nowhere: the request does not hold ${{input.{name}}}");

@@ -100,7 +100,7 @@ fn challenge(challenge: &Challenge, message: &Scope, report: &Report<'_>) {
 fn secret_of_subscription(webhooks: &Webhooks, report: &Report<'_>) {
     let secrets = webhooks.signature.iter().flat_map(|scheme| &scheme.secrets);
     let used = secrets
-        .flat_map(|secret| secret.placeholders())
+        .flat_map(|secret| secret.value.placeholders())
         .any(|name| name == SUBSCRIPTION_SECRET);
     let subscriptions = webhooks.subscriptions.values();
     let kept = |subscription: &crate::webhooks::Subscription| {

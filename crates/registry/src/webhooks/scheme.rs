@@ -32,7 +32,7 @@ pub struct Scheme {
     pub algorithm: Algorithm,
     /// The secrets, any of which counts; one without a value is left out. [`super::SUBSCRIPTION_SECRET`] stands for every secret that is
     /// stored with the connection's subscriptions.
-    pub secrets: Vec<Template>,
+    pub secrets: Vec<Secret>,
     /// How a secret becomes a key.
     pub secret_format: SecretFormat,
     /// The signed text, part by part.
@@ -65,6 +65,53 @@ impl Scheme {
         );
         names.extend(self.nonce.iter().flat_map(Template::placeholders));
         names
+    }
+}
+
+/// A secret of a scheme.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "SecretFile")]
+pub struct Secret {
+    /// The secret.
+    pub value: Template,
+    /// Placeholders with the values that they must have; otherwise the secret is left out.
+    pub only_if: Vec<(String, Template)>,
+}
+
+/// A secret as a file writes it: the secret, or the secret and when it counts.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "WebhookSecret")]
+pub(crate) enum SecretFile {
+    /// The secret alone.
+    Short(#[schemars(with = "Scalar")] Template),
+    /// The secret and when it counts.
+    Long(SecretSpec),
+}
+
+/// A secret that counts under a condition.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "WebhookSecretSpec")]
+pub(crate) struct SecretSpec {
+    /// The secret.
+    #[schemars(with = "Scalar")]
+    value: Template,
+    /// Names of placeholders with the values that they must have: `{ username: "${connectionConfig.accountSid}" }`. Otherwise the secret is left
+    /// out.
+    #[serde(default, deserialize_with = "written::pairs")]
+    #[schemars(with = "IndexMap<String, Scalar>")]
+    only_if: Vec<(String, Template)>,
+}
+
+impl From<SecretFile> for Secret {
+    fn from(file: SecretFile) -> Self {
+        match file {
+            SecretFile::Short(value) => Self {
+                value,
+                only_if: Vec::new(),
+            },
+            SecretFile::Long(SecretSpec { value, only_if }) => Self { value, only_if },
+        }
     }
 }
 
@@ -258,8 +305,8 @@ pub(crate) struct SchemeFile {
     pub(crate) algorithm: Algorithm,
     /// The secret, or several of which any one counts: `${connectionConfig.webhookSecret}`, `${subscription.secret}`.
     #[serde(deserialize_with = "written::one_or_many")]
-    #[schemars(with = "OneOrMany<String>")]
-    pub(crate) secret: Vec<Template>,
+    #[schemars(with = "OneOrMany<SecretFile>")]
+    pub(crate) secret: Vec<Secret>,
     /// How the secret becomes a key; its text if left out.
     pub(crate) secret_format: Option<SecretFormat>,
     /// The signed text; `${body}`, the raw body, if left out.

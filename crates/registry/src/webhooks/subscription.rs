@@ -5,10 +5,11 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value as Json};
 
-use crate::action::ActionRequest;
+use crate::action::{ActionRequest, check_inputs};
 use crate::duration::{self, LengthOfTime};
-use crate::input::{Input, InputFile};
+use crate::input::{Input, InputError, InputFile};
 use crate::template::Template;
 use crate::written::{self, OneOrMany, Scalar};
 
@@ -22,6 +23,8 @@ pub struct Subscription {
     pub inputs: IndexMap<String, Input>,
     /// Whether Trunkline makes the secret, `${subscription.secret}`, before the first request.
     pub generate_secret: bool,
+    /// Whether it replaces a value at the provider, which `end` restores. If `show` reports another value or 404, `end` sends nothing.
+    pub replaces: bool,
     /// The requests that subscribe, in order.
     pub create: Vec<Step>,
     /// The request that shows what the provider holds.
@@ -30,6 +33,18 @@ pub struct Subscription {
     pub renew: Option<Renewal>,
     /// The requests that end it, in order. A 404 means that it has ended.
     pub end: Vec<Step>,
+}
+
+impl Subscription {
+    /// Whether it makes or keeps a secret with which the provider signs.
+    pub fn brings_secret(&self) -> bool {
+        self.generate_secret || self.create.iter().any(|step| step.keep.contains_key("secret"))
+    }
+
+    /// Returns the inputs as the requests need them, for the subscription of this name; see [`crate::Action::check`].
+    pub fn check(&self, name: &str, given: Map<String, Json>) -> Result<Map<String, Json>, Vec<InputError>> {
+        check_inputs(name, &self.inputs, &[], given)
+    }
 }
 
 /// The request that keeps a subscription from expiring.
@@ -50,8 +65,8 @@ pub struct Renewal {
 pub struct Step {
     /// The request, as that of an action.
     pub request: ActionRequest,
-    /// What is kept with the subscription: names, each with its path in the response, with dots between names and list positions. `secret` is
-    /// encrypted, and `key_id` names it. An empty value is kept as an empty text.
+    /// Values to keep: names, each with its path in the response. All are encrypted; `secret` is never shown, and `key_id` names it. Null is
+    /// kept as an empty text.
     #[serde(default)]
     #[schemars(with = "IndexMap<String, String>")]
     pub keep: IndexMap<String, KeptPath>,
@@ -86,6 +101,10 @@ pub(crate) struct SubscriptionFile {
     /// Whether Trunkline makes the secret before the first request; false if left out.
     #[serde(default)]
     pub(crate) generate_secret: bool,
+    /// Whether it replaces a value at the provider, which `end` restores; false if left out. If `show` reports another value or 404, `end`
+    /// sends nothing.
+    #[serde(default)]
+    pub(crate) replaces: bool,
     /// The request that subscribes, or several in order.
     #[serde(deserialize_with = "written::one_or_many")]
     #[schemars(with = "OneOrMany<Step>")]

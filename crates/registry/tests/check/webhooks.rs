@@ -328,6 +328,11 @@ fn a_subscription_uses_what_it_has_kept() {
         &["show.expect", "no value for ${webhook.uri}"],
     );
     reports("every: 5 days", "every: often", &["is not a duration"]);
+    reports(
+        "        expect: { hook.url: \"${webhook.url}\" }\n",
+        "      replaces: true\n",
+        &["show", "must have expect"],
+    );
     reports("id: hook.id", "id: \"\"", &["must be a path in the response"]);
     reports(
         "${input.topic}",

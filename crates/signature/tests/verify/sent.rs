@@ -104,6 +104,7 @@ impl Sent {
         let stored = self.stored.iter().map(|(secret, key_id)| StoredSecret {
             secret: secret.as_str().into(),
             key_id: key_id.clone(),
+            in_use: true,
         });
         let stored: Vec<StoredSecret> = stored.collect();
         let candidates = Candidates::collect(&self.webhooks, &lookup, &stored);

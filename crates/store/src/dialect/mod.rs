@@ -21,8 +21,8 @@ pub(crate) use model::{
 };
 pub(crate) use statement::{Bind, Fields, Statement, any, inserts, integer_list, text_list};
 pub(crate) use text::{
-    TABLES_LOCK, VAULT_KEYS_LOCK, advisory_lock, applied_migrations, checkpoint, config_is,
-    connection_budget, is_in_gap, json_field, lock_counter, lock_rows, locking, raise_counters, session,
+    TABLES_LOCK, VAULT_KEYS_LOCK, advisory_lock, applied_migrations, checkpoint, connection_budget,
+    is_in_gap, json_field, lock_counter, lock_rows, locking, raise_counters, session,
     speaks_another_language, tag_is, takes_writes,
 };
 

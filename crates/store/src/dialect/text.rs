@@ -176,19 +176,6 @@ pub(crate) fn json_field(dialect: Dialect, column: &'static str, path: &[&'stati
     }
 }
 
-/// Returns the condition that a connection's configuration has a text, number or boolean under a key. Bind the key and the value between
-/// the parts.
-pub(crate) const fn config_is(dialect: Dialect) -> [&'static str; 3] {
-    match dialect {
-        Dialect::Sqlite => [
-            "EXISTS (SELECT 1 FROM json_each(connection_config) WHERE key = ",
-            " AND CAST(value AS TEXT) = ",
-            ")",
-        ],
-        Dialect::Postgres => ["((connection_config::json ->> ", ") = ", ")"],
-    }
-}
-
 /// Returns the condition that a connection has a tag. Bind the tag and its value between the parts.
 pub(crate) const fn tag_is(dialect: Dialect) -> [&'static str; 3] {
     match dialect {

@@ -49,7 +49,7 @@ pub(crate) const SETTINGS: &[Setting] = settings! {
     "encryption_key" secret "Encrypts credentials: 32 bytes in base64; older keys follow after commas"
     "secret_key" secret "An API key: the first of environment `dev`, and the one that commands use"
     "integrations_dir" optional "Folder of provider files that win over built-in ones"
-    "public_url" optional "Where clients reach the API, for its OpenAPI document and first page"
+    "public_url" optional "Where clients and providers reach the API: for webhook addresses and the OpenAPI document. The worker needs it too"
     "connect_url" optional "Where people connect from the link of a connect session; without it, responses contain no link"
     "api_url" optional "Where commands find the API; else the address in `listen`"
     "worker.concurrency" "16" "How many syncs a worker runs at once"

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use registry::{Action, ActionRequest, JsonTemplate, Parameter};
+use registry::{Action, ActionRequest, JsonTemplate, Parameter, ParameterValue};
 use serde_json::{Map, Value, json};
 
 use super::{Fixture, PASSWORD, max_attempts, options, pairs, provider, status, target, template, templates};
@@ -12,12 +12,11 @@ use crate::prepare::prepare;
 use crate::{Request, RequestError, Target};
 
 fn parameter(name: &str, value: &str, with: Option<&str>) -> (String, Parameter) {
-    let parameter = Parameter {
-        value: template(value),
-        also: Vec::new(),
+    let value = ParameterValue {
         with: with.map(str::to_owned),
+        ..ParameterValue::always(template(value))
     };
-    (name.to_owned(), parameter)
+    (name.to_owned(), Parameter(vec![value]))
 }
 
 fn entry(name: &str, value: JsonTemplate) -> (String, JsonTemplate) {
@@ -104,17 +103,22 @@ fn a_list_becomes_a_repeated_key_and_missing_inputs_are_left_out() {
 #[test]
 fn a_parameter_with_several_values_is_repeated() {
     let (name, mut several) = parameter("Type", "a", None);
-    several.also = vec![
-        template("${input.tags}"),
-        template("${input.none}"),
-        template("z"),
-    ];
+    let more = ["${input.tags}", "${input.none}", "z"];
+    several
+        .0
+        .extend(more.map(|value| ParameterValue::always(template(value))));
+    for (input, value) in [("tags", "not sent"), ("none", "end")] {
+        several.0.push(ParameterValue {
+            unless: vec![input.to_owned()],
+            ..ParameterValue::always(template(value))
+        });
+    }
     let form = with_form([(name, several)]);
     let target = target(provider("https://acme.example"));
 
     let request = request(&target, &form, &json!({ "tags": ["b", "c"] })).unwrap();
 
-    assert_eq!(request.body.unwrap(), "Type=a&Type=b&Type=c&Type=z");
+    assert_eq!(request.body.unwrap(), "Type=a&Type=b&Type=c&Type=z&Type=end");
 }
 
 #[test]

@@ -59,8 +59,21 @@ impl Reads {
     }
 }
 
-/// The records to read of one connection, by sync: the provider's key, and the number of the last event that needs it.
-pub(super) type Wanted = BTreeMap<SyncName, BTreeMap<String, i64>>;
+/// The records to read of one connection, by sync and the provider's key.
+pub(super) type Wanted = BTreeMap<SyncName, BTreeMap<String, Need>>;
+
+/// Why a record is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Need {
+    /// The number of the last event that needs it.
+    pub(super) event: i64,
+    /// Whether one of the events is tried for the first time.
+    pub(super) first: bool,
+}
+
+/// How long to wait before reading a missing record again. Only if it is missing then is it marked as deleted: an event may arrive before the
+/// provider shows its record.
+const CONFIRM_AFTER: Duration = Duration::from_secs(10);
 
 /// What was read of one table.
 #[derive(Debug, Default)]
@@ -127,11 +140,15 @@ pub(super) async fn read(
             let key = stored_key(key).into_owned();
             (connection.id, table.model.table.clone(), key)
         };
-        let keys: Vec<&String> = keys
+        let needed = keys
             .iter()
-            .filter(|(key, event)| !reads.covers(&remembered(key), **event))
+            .filter(|(key, need)| !reads.covers(&remembered(key), need.event));
+        let first: BTreeSet<&String> = keys
+            .iter()
+            .filter(|(_, need)| need.first)
             .map(|(key, _)| key)
             .collect();
+        let keys: Vec<&String> = needed.map(|(key, _)| key).collect();
         if refused {
             let reason = "the provider refuses the connection's credentials".to_owned();
             let failed = keys
@@ -149,6 +166,10 @@ pub(super) async fn read(
         let mut unauthorized = false;
         while let Some((key, answer)) = responses.next().await {
             match answer {
+                Ok(Answer::Gone) if first.contains(&key) => {
+                    let reason = "the provider does not have the record (yet)".to_owned();
+                    answers.failed.insert(key, (reason, CONFIRM_AFTER));
+                }
                 Ok(answer) => {
                     answers.read.push(remembered(&key));
                     match answer {

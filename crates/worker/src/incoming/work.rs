@@ -39,17 +39,21 @@ impl Pending {
     pub(super) fn wanted(&self, work: &Work) -> Wanted {
         let mut wanted = Wanted::new();
         for (index, keys) in &self.events {
-            let number = work
-                .events
-                .get(*index)
-                .map_or(0, |leased| leased.event.number.raw());
+            let Some(leased) = work.events.get(*index) else {
+                continue;
+            };
+            // A replay reads the record again, even if this process has read it since the event arrived.
+            let replayed = leased.event.processed_at.is_some();
+            let number = if replayed {
+                i64::MAX
+            } else {
+                leased.event.number.raw()
+            };
             for (sync, key) in keys {
-                let last = wanted
-                    .entry(sync.clone())
-                    .or_default()
-                    .entry(key.clone())
-                    .or_default();
-                *last = (*last).max(number);
+                let of_sync = wanted.entry(sync.clone()).or_default();
+                let need = of_sync.entry(key.clone()).or_default();
+                need.event = need.event.max(number);
+                need.first |= leased.event.attempts == 0;
             }
         }
         wanted

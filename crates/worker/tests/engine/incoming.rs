@@ -1,6 +1,7 @@
 //! Events of providers reach the rows: verified, once, and never over newer data.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -315,32 +316,65 @@ async fn an_event_without_a_connection_is_kept_and_processed_once_there_is_one(a
 }
 
 #[on_both_databases]
-async fn a_forged_event_that_was_kept_fails_when_it_is_replayed(app: TestApp) {
+async fn a_forged_event_that_was_kept_fails_and_does_not_keep_the_genuine_one_away(app: TestApp) {
     let made = json!({ "provider": "twilio", "unique_key": "twilio" });
     app.admin().post("/integrations", &made).await.expect(200);
+    let sid = app.simulator().insert(NewMessage {
+        status: Some(Status::Sent),
+        ..NewMessage::default()
+    });
     let url = address(&app).await;
     let account = app.simulator().credentials().account_sid;
     let form = [
         ("AccountSid", account.as_str()),
-        ("MessageSid", "SM1"),
+        ("MessageSid", sid.as_str()),
         ("MessageStatus", "sent"),
     ];
     let signature = sign("guessed", &url, &form);
-    send(&app, &url, &form, &signature, None).await.expect(200);
+    send(&app, &url, &form, &signature, Some("token"))
+        .await
+        .expect(200);
+    callback(&app, &sid, "sent", Some("token")).await.expect(200);
     ready(&app).await;
+    for event in events(&app).await {
+        let path = format!("/webhook-events/{}/replay", event["id"].as_str().unwrap());
+        app.admin().post(&path, &json!({})).await.expect(202);
+    }
+    app.run_due().await;
+
+    let all = events(&app).await;
+    let [genuine, forged] = all.as_slice() else {
+        panic!("{all:#?}");
+    };
+    assert_eq!(
+        (&genuine["status"], &genuine["connection_id"]),
+        (&json!("processed"), &json!(NAME))
+    );
+    assert_eq!(
+        (&forged["status"], &forged["connection_id"]),
+        (&json!("failed"), &Json::Null)
+    );
+    assert!(forged["error"].as_str().unwrap().contains("signature"));
+    // It is known by its own id now.
+    callback(&app, &sid, "sent", Some("token")).await.expect(200);
+    assert_eq!(events(&app).await.len(), 2);
+}
+
+#[on_both_databases]
+async fn a_replayed_event_reads_its_record_again(app: TestApp) {
+    ready(&app).await;
+    let sid = message(&app, Status::Sent).await;
+    become_(&app, &sid, Status::Delivered);
+    callback(&app, &sid, "delivered", None).await.expect(200);
+    app.run_due().await;
+    become_(&app, &sid, Status::Read);
     let path = format!(
         "/webhook-events/{}/replay",
         events(&app).await[0]["id"].as_str().unwrap()
     );
     app.admin().post(&path, &json!({})).await.expect(202);
     app.run_due().await;
-
-    let event = events(&app).await.remove(0);
-    assert_eq!(
-        (&event["status"], &event["connection_id"]),
-        (&json!("failed"), &Json::Null)
-    );
-    assert!(event["error"].as_str().unwrap().contains("signature"));
+    assert_eq!(status(&app, &sid).await, "read");
 }
 
 #[on_both_databases]
@@ -383,4 +417,23 @@ async fn the_address_of_a_connection_stays_the_same_and_gets_its_events(app: Tes
     send(&app, &url, &form, &sign(&token, &url, &form), None)
         .await
         .expect(404);
+}
+
+#[on_both_databases]
+async fn a_record_that_is_missing_counts_as_deleted_at_the_second_look(app: TestApp) {
+    ready(&app).await;
+    let sid = message(&app, Status::Sent).await;
+    assert!(app.simulator().delete(&sid));
+    callback(&app, &sid, "delivered", None).await.expect(200);
+    app.run_due().await;
+    assert_eq!(
+        (states(&app).await, status(&app, &sid).await),
+        (vec!["pending".to_owned()], "delivered".to_owned())
+    );
+    app.advance(Duration::from_secs(11));
+    app.run_due().await;
+    assert_eq!(
+        (states(&app).await, status(&app, &sid).await),
+        (vec!["processed".to_owned()], String::new())
+    );
 }

@@ -49,6 +49,8 @@ mod schedule;
 #[cfg(test)]
 mod sendgrid;
 #[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
 mod truth;
 #[cfg(test)]
 mod unusual_responses;

@@ -39,6 +39,11 @@ actions:
     request: { method: POST, path: /messages, json: { to: "${input.to}", from: "${input.from}", body: "${input.body}" } }
 webhooks:
   methods: [POST, GET]
+  subscriptions:
+    orders:
+      description: Sends the events of orders
+      create: { request: { method: POST, path: /hooks, json: { url: "${webhook.url}" } } }
+      end: { request: { method: DELETE, path: /hooks } }
 "#;
 
 /// Returns whether the operation requires the parameter.
@@ -93,7 +98,8 @@ impl Sender {
 
     async fn start(dialect: Dialect, registry: Registry, server: MockServer) -> Option<Self> {
         let names: Vec<_> = registry.iter().map(|provider| provider.name.clone()).collect();
-        let builder = AppBuilder::default().registry(registry).upstream(|options| {
+        let builder = AppBuilder::default().with_public_url();
+        let builder = builder.registry(registry).upstream(|options| {
             options.allow_private_addresses = true;
             for name in names.into_iter().filter(|name| name.as_str() != "acme") {
                 options.base_urls.insert(name, server.uri().parse().unwrap());
@@ -252,6 +258,12 @@ impl Sender {
                 .to_owned(),
             ("get_incoming_webhook" | "replay_incoming_webhook", "id") => self.incoming_event().await,
             ("get_webhook_delivery" | "replay_webhook_delivery", "id") => self.delivery().await,
+            ("unsubscribe_webhooks", "id") => {
+                let made = admin
+                    .post("/acme/webhooks?connectionId=my-acme", &json!({}))
+                    .await;
+                text(&made.json()["data"]["id"])
+            }
             (id, "id") if id.contains("webhook") => self.endpoint().await,
             ("get_action_result", "id") => {
                 let body = json!({ "action_name": "send-message", "input": { "to": "a", "from": "b", "body": "c" } });

@@ -175,7 +175,13 @@ fn webhooks(operation: &str) -> Option<Call> {
         "replay_webhook_endpoint" => with("", json!({ "status": "failed" }), not_found()),
         "list_webhook_deliveries" => of("", Theirs::Empty("deliveries")),
         "list_events" | "list_incoming_webhooks" => of("", Theirs::Empty("events")),
-        "get_webhook_address" => of("?connectionId=my-twilio", unknown(404)),
+        "get_webhook_address" | "get_webhook_subscriptions" | "unsubscribe_webhooks" => {
+            of("?connectionId=my-twilio", unknown(404))
+        }
+        "subscribe_webhooks" => {
+            let body = json!({ "subscription": "signing-key" });
+            with("?connectionId=my-twilio", body, unknown(404))
+        }
         "get_environment_webhooks" | "rotate_webhook_signing_key" => of("", Theirs::Own),
         "set_environment_webhooks" => with("", json!({ "primary_url": null }), Theirs::Own),
         _ => return None,

@@ -5,7 +5,7 @@ use super::message_scope;
 use crate::source::Report;
 use crate::template::{Piece, Template};
 use crate::webhooks::{
-    Algorithm, SUBSCRIPTION_SECRET, Scheme, SchemeFile, SecretFormat, SignedPart, TimestampFile,
+    Algorithm, SUBSCRIPTION_SECRET, Scheme, SchemeFile, Secret, SecretFormat, SignedPart, TimestampFile,
     TimestampRule, ValueForm, When,
 };
 
@@ -51,8 +51,15 @@ fn scheme(file: SchemeFile, scope: &Scope, report: &Report<'_>) -> Scheme {
     for (index, secret) in file.secret.iter().enumerate() {
         let report = report.at("secret");
         let report = report.item(index);
-        secret_scope.template(secret, &report);
-        if secret.error.is_none() && secret.placeholders().is_empty() {
+        let Secret { value, only_if } = secret;
+        secret_scope.template(value, &report);
+        for (name, must_be) in only_if {
+            let report = report.at("only_if").at(name);
+            // Written as it would be looked up.
+            scope.template(&Template::from(format!("${{{name}}}")), &report);
+            scope.template(must_be, &report);
+        }
+        if value.error.is_none() && value.placeholders().is_empty() {
             report.error(
                 "must hold a placeholder, such as ${connectionConfig.webhookSecret}: a secret does not belong into a file",
             );

@@ -4,10 +4,11 @@ use indexmap::IndexMap;
 
 use super::super::action::{self, Call};
 use super::super::scope::Scope;
-use crate::action::ActionRequest;
 use crate::source::Report;
-use crate::template::{JsonTemplate, Template};
 use crate::webhooks::{SUBSCRIPTION_SECRET, Step, Subscription, SubscriptionFile, WEBHOOK_URL};
+
+/// The name of `${subscription.request_id}`, which `keep` must not use.
+const REQUEST_ID: &str = "request_id";
 
 pub(super) fn subscriptions(
     files: IndexMap<String, SubscriptionFile>,
@@ -29,16 +30,22 @@ pub(super) fn subscriptions(
 fn subscription(file: SubscriptionFile, scope: &Scope, report: &Report<'_>) -> Subscription {
     let inputs = action::inputs(file.input, &report.at("input"));
     let with_input = |scope: Scope, name| scope.and(format!("input.{name}"));
-    let scope = inputs.keys().fold(scope.and(WEBHOOK_URL.to_owned()), with_input);
+    let scope = scope.and(WEBHOOK_URL.to_owned());
+    let scope = inputs.keys().fold(scope, with_input);
     let scope = if file.generate_secret {
         scope.and(SUBSCRIPTION_SECRET.to_owned())
     } else {
         scope
     };
-    let (create, scope) = steps(file.create, &inputs, scope, &report.at("create"));
+    let scope = scope.and(format!("subscription.{REQUEST_ID}"));
+    let (create, kept) = steps(file.create, &inputs, scope.clone(), &report.at("create"));
+    let scope = kept.into_iter().fold(scope, |scope, name| scope.and(name));
     if create.is_empty() {
         report.at("create").error("must have at least one request");
-    } else if !create.iter().any(|step| holds_url(&step.request)) {
+    } else if !create
+        .iter()
+        .any(|step| step.request.placeholders().contains(&WEBHOOK_URL))
+    {
         report
             .at("create")
             .error("no request holds ${webhook.url}, the address that the provider calls");
@@ -62,11 +69,20 @@ fn subscription(file: SubscriptionFile, scope: &Scope, report: &Report<'_>) -> S
         .request(&mut renew.request, &report);
         renew
     });
-    let (end, _) = steps(file.end, &inputs, scope.clone(), &report.at("end"));
+    if file.replaces && show.as_ref().is_none_or(|show| show.expect.is_empty()) {
+        report.at("show").error(
+            "must have expect: with replaces, end sends nothing if the value at the provider was changed",
+        );
+    }
+    let (end, kept) = steps(file.end, &inputs, scope.clone(), &report.at("end"));
+    if !kept.is_empty() {
+        report.at("end").error("has keep, which has no effect there");
+    }
     Subscription {
         description: file.description,
         inputs,
         generate_secret: file.generate_secret,
+        replaces: file.replaces,
         create,
         show,
         renew,
@@ -74,13 +90,14 @@ fn subscription(file: SubscriptionFile, scope: &Scope, report: &Report<'_>) -> S
     }
 }
 
-/// Checks requests in order. Each may use what those before it kept.
+/// Checks requests in order. Each may use what those before it kept. Returns the placeholders of what is kept.
 fn steps(
     mut steps: Vec<Step>,
     inputs: &IndexMap<String, crate::input::Input>,
     mut scope: Scope,
     report: &Report<'_>,
-) -> (Vec<Step>, Scope) {
+) -> (Vec<Step>, Vec<String>) {
+    let mut kept = Vec::new();
     for (index, step) in steps.iter_mut().enumerate() {
         let report = report.item(index);
         let call = Call {
@@ -94,22 +111,16 @@ fn steps(
             if name.is_empty() || !name.chars().all(plain) {
                 report.error("must be a name of letters, digits and _");
             }
+            if name == REQUEST_ID {
+                report.error("must not be request_id: ${subscription.request_id} is the id of each request");
+            }
             if path.0.is_empty() {
                 report.error("must be a path in the response, such as data.id");
             }
-            scope = scope.and(format!("subscription.{name}"));
+            let placeholder = format!("subscription.{name}");
+            scope = scope.and(placeholder.clone());
+            kept.push(placeholder);
         }
     }
-    (steps, scope)
-}
-
-fn holds_url(request: &ActionRequest) -> bool {
-    let form = request.form.iter().flat_map(IndexMap::values);
-    let values = request.query.values().chain(form);
-    let texts = values.flat_map(crate::action::Parameter::values);
-    let in_json = request.json.iter().flat_map(JsonTemplate::placeholders);
-    texts
-        .flat_map(Template::placeholders)
-        .chain(in_json)
-        .any(|name| name == WEBHOOK_URL)
+    (steps, kept)
 }

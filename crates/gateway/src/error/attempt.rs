@@ -1,13 +1,13 @@
-//! Turns the failed request of an action into the failure that is stored and returned.
+//! Turns a failed request of an action or a subscription into the failure that is stored and returned.
 
 use std::time::Duration;
 
 use registry::Provider;
 use upstream::{FailedRequest, Outcome};
 
-use crate::error::{ActionFailure, ActionFailureKind, GatewayError, LOOK_FIRST};
+use super::{ActionFailure, ActionFailureKind, GatewayError, LOOK_FIRST};
 
-/// Why an attempt of an action failed, and whether another may succeed.
+/// Why an attempt failed, and whether another may succeed.
 pub(crate) enum AttemptError {
     /// The request to the provider failed.
     Request {
@@ -17,13 +17,13 @@ pub(crate) enum AttemptError {
         /// The minimum wait before a retry may succeed; `None` if it cannot.
         retry_after: Option<Duration>,
     },
-    /// It failed before the request was sent.
-    Before(GatewayError),
+    /// Another error: before the request was sent, or after a response that cannot be used.
+    Other(GatewayError),
 }
 
 impl From<GatewayError> for AttemptError {
     fn from(error: GatewayError) -> Self {
-        Self::Before(error)
+        Self::Other(error)
     }
 }
 
@@ -31,7 +31,7 @@ impl From<AttemptError> for GatewayError {
     fn from(failed: AttemptError) -> Self {
         match failed {
             AttemptError::Request { failure, .. } => Self::Action(failure),
-            AttemptError::Before(error) => error,
+            AttemptError::Other(error) => error,
         }
     }
 }
@@ -39,8 +39,8 @@ impl From<AttemptError> for GatewayError {
 /// Seconds to wait before another try if the provider does not say.
 const RETRY_AFTER: u64 = 30;
 
-/// Converts a failed request into the failure of its action.
-pub(super) fn request_failed(provider: &Provider, repeatable: bool, failed: FailedRequest) -> AttemptError {
+/// Converts a failed request into the failure that its caller gets. `repeatable` says whether sending it twice has the same effect as once.
+pub(crate) fn request_failed(provider: &Provider, repeatable: bool, failed: FailedRequest) -> AttemptError {
     let name = &provider.display_name;
     let FailedRequest { error, response } = failed;
     let verdict = error.verdict();

@@ -37,7 +37,14 @@ where
         Box::pin(async move {
             let Query(query) = query?;
             checked?;
-            Ok(Self(parse(&bytes.await?.0)?, query))
+            let bytes = bytes.await?.0;
+            // Serde reads a struct from a list as well.
+            if bytes.trim_ascii_start().starts_with(b"[") {
+                let no_path: [&str; 0] = [];
+                let error = FieldError::new("invalid", no_path, "the body must be an object");
+                return Err(ApiError::InvalidBody(vec![error]));
+            }
+            Ok(Self(parse(&bytes)?, query))
         })
     }
 }

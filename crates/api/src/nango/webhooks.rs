@@ -18,11 +18,25 @@ pub(crate) struct EnvironmentWebhooksAnswer {
     data: ShownWebhooks,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "Nango's API has these switches")]
 #[derive(Serialize, ToSchema)]
 #[schema(as = ShownEnvironmentWebhooks)]
 struct ShownWebhooks {
-    #[serde(flatten)]
-    settings: NangoWebhooks,
+    /// Where webhooks are sent; null for nowhere.
+    #[schema(example = "https://app.acme.example/hooks/nango")]
+    primary_url: Option<String>,
+    /// A second address for the same webhooks.
+    secondary_url: Option<String>,
+    /// Send a webhook when a connection is created, or gets new credentials.
+    on_auth_creation: bool,
+    /// Send a webhook when a provider refuses the credentials of a connection.
+    on_auth_refresh_error: bool,
+    /// Send a webhook when a sync fails.
+    on_sync_error: bool,
+    /// Send a webhook for each run of a sync that succeeds; otherwise only for those that changed something.
+    on_sync_completion_always: bool,
+    /// Send a webhook when an asynchronous action ends.
+    on_async_action_completion: bool,
     /// The key of the headers `X-Nango-Hmac-Sha256` and `X-Nango-Signature`; only for an API key with the scope
     /// `environment:webhooks:write`. It is not an API key.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,7 +48,13 @@ async fn shown(gateway: &Gateway, caller: &Caller) -> Result<web::Json<Environme
     let may = caller.may(Scope::WebhooksWrite);
     Ok(web::Json(EnvironmentWebhooksAnswer {
         data: ShownWebhooks {
-            settings,
+            primary_url: settings.primary_url,
+            secondary_url: settings.secondary_url,
+            on_auth_creation: settings.on_auth_creation,
+            on_auth_refresh_error: settings.on_auth_refresh_error,
+            on_sync_error: settings.on_sync_error,
+            on_sync_completion_always: settings.on_sync_completion_always,
+            on_async_action_completion: settings.on_async_action_completion,
             signing_key: may.then(|| key.expose_secret().to_owned()),
         },
     }))

@@ -29,9 +29,9 @@ pub(crate) enum Kind {
     Sync,
     /// Serves the API.
     Api,
-    /// Serves the API and works.
+    /// Serves the API and runs a worker.
     Serve,
-    /// Works.
+    /// Runs a worker.
     Worker,
 }
 

@@ -19,7 +19,7 @@ struct SimOptions {
     now: i64,
 }
 
-/// What a simulator is told to do.
+/// Options of a simulator.
 #[derive(Serialize, Deserialize)]
 enum Command {
     /// Changes messages.

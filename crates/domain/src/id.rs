@@ -32,9 +32,7 @@ impl<K> Id<K> {
         let time = uuid::Timestamp::from_unix(uuid::NoContext, age.as_secs(), age.subsec_nanos());
         Self(Uuid::new_v7(time), PhantomData)
     }
-}
 
-impl<K> Id<K> {
     /// Returns this id's UUID with `part` XORed into its last byte: always the same for one id and part, different for each part.
     pub fn uuid_of_part(&self, part: u8) -> String {
         let mut bytes = *self.0.as_bytes();

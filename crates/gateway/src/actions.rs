@@ -14,10 +14,11 @@ use store::actions::{self, NewAction};
 pub use self::carry::carry_out;
 use self::perform::perform;
 pub use self::request::{ActionRequest, at_route};
-use self::request::{ResolvedAction, input_hash, resolve};
+use self::request::{ResolvedAction, resolve};
 use crate::caller::Caller;
 use crate::error::{ActionFailure, GatewayError, Result};
 use crate::gateway::Gateway;
+use crate::inputs;
 
 /// The output of an action.
 #[derive(Debug)]
@@ -199,6 +200,6 @@ fn new_action(
         max_attempts,
         due_at: now,
         holder: None,
-        key: key.map(|key| (key, input_hash(&resolved.inputs))),
+        key: key.map(|key| (key, inputs::hash(&resolved.inputs))),
     }
 }

@@ -45,8 +45,9 @@ pub(crate) async fn delete_rows_of_sync(gateway: &Gateway, sync: &Sync, lease: &
 
 /// Deletes a connection, its sealed credentials, its syncs and its rows.
 ///
-/// First it asks the provider to end the webhook subscriptions, which needs the credentials. Then the credentials are deleted and workers lose its syncs, so that nothing is written after that. The rows follow in batches and
-/// the connection last: an interrupted deletion can be repeated.
+/// First the provider is asked to end the webhook subscriptions, which needs the credentials. Then the credentials are deleted and workers
+/// lose its syncs, so that nothing is written after that. The rows follow in batches and the connection last: an interrupted deletion can be
+/// repeated.
 pub(crate) async fn delete_connection(gateway: &Gateway, connection: &Connection) -> Result<()> {
     webhooks::end_before_deletion(gateway, connection).await?;
     let (environment, id) = (connection.environment, connection.id);
@@ -105,7 +106,8 @@ pub(crate) async fn delete_connection(gateway: &Gateway, connection: &Connection
         }
         // By its number, because another connection may have the name now.
         if connections::delete(c, id)? {
-            // What was written since the loops above. Events of the provider first: this waits for a worker that makes events for the app of them.
+            // What was written since the loops above. The provider's events first, which waits for a worker that turns them into events for
+            // the app.
             store::incoming::erase(c, id, i64::MAX, now)?;
             store::events::erase(c, id, i64::MAX, now)?;
             events::deleted(c, &gone, now)?;

@@ -23,6 +23,7 @@ pub mod events;
 mod gateway;
 pub mod health;
 mod inbox;
+mod inputs;
 mod integration_config;
 mod integration_secrets;
 pub mod integrations;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use domain::{
     ActionJob, ApiKeyId, Clock, Endpoint, EnvironmentId, EnvironmentName, IncomingEvent, Model, RunFilter,
-    RunStatus, StoredRecord, Sync,
+    RunStatus, StoredRecord, StoredSubscription, Sync,
 };
 use gateway::{Caller, Gateway, GatewayError, GatewayParts, KeySource, Scope, records};
 use registry::Registry;
@@ -292,7 +292,10 @@ impl TestApp {
                 || lease::count_held::<Endpoint>(c)? > 0;
             let receiving = lease::next_due::<IncomingEvent>(c)?.is_some_and(|due| due <= now)
                 || lease::count_held::<IncomingEvent>(c)? > 0;
-            Ok(!active && !due && !acting && !delivering && !receiving && newest(c)? == before)
+            let subscribing = lease::next_due::<StoredSubscription>(c)?.is_some_and(|due| due <= now)
+                || lease::count_held::<StoredSubscription>(c)? > 0;
+            let waiting = due || acting || delivering || receiving || subscribing;
+            Ok(!active && !waiting && newest(c)? == before)
         });
         idle.await.expect("the database can be read")
     }

@@ -21,7 +21,7 @@ const DEFAULT_LIMIT: i64 = 100;
 pub(crate) struct DeliveriesQuery {
     /// The endpoint.
     #[serde(default, deserialize_with = "parsed")]
-    #[param(value_type = Option<String>, example = "we_0198f0c8a2b37d5ea6a2d4c1b0f3e921")]
+    #[param(value_type = Option<String>, pattern = "^we_[0-9a-fA-F]{32}$", example = "we_0198f0c8a2b37d5ea6a2d4c1b0f3e921")]
     endpoint_id: Option<EndpointId>,
     /// `pending`, `delivered`, `failed` or `aborted`.
     #[serde(default, deserialize_with = "parsed")]
@@ -32,7 +32,7 @@ pub(crate) struct DeliveriesQuery {
     connection_id: Option<String>,
     /// The event.
     #[serde(default, deserialize_with = "parsed")]
-    #[param(value_type = Option<String>, example = "evt_0198f0c8a2b37d5ea6a2d4c1b0f3e921")]
+    #[param(value_type = Option<String>, pattern = "^evt_[0-9a-fA-F]{32}$", example = "evt_0198f0c8a2b37d5ea6a2d4c1b0f3e921")]
     event_id: Option<EventId>,
     /// Deliveries made since this time.
     #[serde(default, deserialize_with = "parsed")]

@@ -276,7 +276,10 @@ pub(crate) async fn rotate_secret(
 pub(crate) struct SendExample {
     /// The type of the event.
     #[serde(rename = "type")]
-    #[schema(example = "sync.succeeded")]
+    #[schema(
+        pattern = "^(connection[.](created|updated|deleted|error|recovered)|sync[.](succeeded|failed)|action[.](succeeded|failed)|provider[.]event|endpoint[.]disabled)$",
+        example = "sync.succeeded"
+    )]
     event_type: String,
 }
 
@@ -322,7 +325,7 @@ pub(crate) struct ReplayRequest {
     #[schema(example = 101)]
     from_change: Option<i64>,
     /// `failed`: only deliveries that failed.
-    #[schema(example = "failed")]
+    #[schema(pattern = "^failed$", example = "failed")]
     status: Option<String>,
 }
 

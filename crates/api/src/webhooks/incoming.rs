@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::subscriptions::ConnectionQuery;
 use crate::caller::{Authorized, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::parameters::{Bounded, parsed};
@@ -192,17 +193,6 @@ pub(crate) async fn replay(
     Ok(HttpResponse::Accepted().json(ReplayedIncoming { data: row.into() }))
 }
 
-/// The connection whose address is shown.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct AddressQuery {
-    /// The connection.
-    #[serde(rename = "connectionId", alias = "connection_id")]
-    #[param(example = "my-acme")]
-    connection: String,
-}
-
 /// The address of a connection.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AddressAnswer {
@@ -227,7 +217,7 @@ struct AddressView {
 /// Shows the address at which a provider sends the events of one connection. It is made when it is first asked for, and stays the same.
 #[utoipa::path(
     get, path = "/{integration}/webhooks/address", operation_id = "get_webhook_address", tag = "webhooks", security(("api_key" = ["environment:webhooks:read"])),
-    params(AddressQuery),
+    params(ConnectionQuery),
     responses(
         (status = 200, description = "The address", body = AddressAnswer),
         InvalidQuery,
@@ -238,7 +228,7 @@ pub(crate) async fn address(
     Authorized { gateway, caller, .. }: Authorized<scope::WebhooksRead>,
     url: web::Data<PublicUrl>,
     integration: web::Path<String>,
-    query: Query<AddressQuery>,
+    query: Query<ConnectionQuery>,
 ) -> Result<web::Json<AddressAnswer>, ApiError> {
     let names = Names::of(&caller, &integration, &query.0.connection);
     let found = webhooks::own_address(&gateway, names).await?;

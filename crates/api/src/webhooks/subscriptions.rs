@@ -24,7 +24,7 @@ pub(crate) struct ConnectionQuery {
     /// The connection.
     #[serde(rename = "connectionId", alias = "connection_id")]
     #[param(example = "my-acme")]
-    connection: String,
+    pub(super) connection: String,
 }
 
 /// What to end.
@@ -38,7 +38,7 @@ pub(crate) struct UnsubscribeQuery {
     connection: String,
     /// The subscription; all of the connection if left out.
     #[serde(default, deserialize_with = "parsed")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^whs_[0-9a-fA-F]{32}$")]
     id: Option<SubscriptionId>,
     /// Whether to forget it without asking the provider, which then still has it; false if left out.
     forget: Option<bool>,
@@ -257,7 +257,7 @@ pub(crate) async fn subscribe(
     Ok(response.json(SubscriptionAnswer { data: view.into() }))
 }
 
-/// Shows what a connection is subscribed to, what its provider holds of it, and what else there is.
+/// Shows what a connection is subscribed to, the state of that at the provider, and what else it can be subscribed to.
 ///
 /// Trunkline requests the current state of each active subscription from the provider: `provider_state`.
 #[utoipa::path(
@@ -301,8 +301,8 @@ pub(crate) async fn show(
 
 /// Ends subscriptions of a connection.
 ///
-/// The provider is asked to end them, and what they replaced is restored, unless somebody has changed it since. If the provider cannot do it
-/// now, the response is an error, and Trunkline tries again by itself.
+/// Trunkline asks the provider to end them and restores the values that they replaced. A value that was changed at the provider since stays as it
+/// is. If the provider refuses or cannot be reached, the response is an error, and the worker tries again.
 #[utoipa::path(
     delete, path = "/{integration}/webhooks", operation_id = "unsubscribe_webhooks", tag = "webhooks", security(("api_key" = ["environment:webhooks:write"])),
     params(UnsubscribeQuery),

@@ -206,7 +206,7 @@ async fn every_route_refuses_an_unreadable_body_in_the_same_way() {
         }
         for (verb, operation) in item.as_object().unwrap() {
             let body = &operation["requestBody"];
-            // A body of any type is no JSON that could be unreadable: `engine/incoming.rs` tests these.
+            // These routes accept any body, so it need not be JSON. `engine/incoming.rs` tests them.
             if body.is_null() || body["content"]["*/*"].is_object() {
                 continue;
             }
@@ -384,4 +384,19 @@ async fn refusals_by_middleware_have_the_usual_shape() {
             assert_error(&responses, 400, "invalid_request", path);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_not_read_as_the_fields_of_a_body() {
+    let app = app().await;
+    for (path, body) in [
+        ("/environment/webhooks", json!([null, null])),
+        ("/environment/webhooks", json!([])),
+    ] {
+        let refused = app.admin().put(path, &body).await.expect(400);
+        assert_eq!(refused.code(), "invalid_body", "{body}");
+        assert!(refused.text.contains("must be an object"), "{}", refused.text);
+    }
+    let shown = app.admin().get("/environment/webhooks").await.expect(200).json();
+    assert_eq!(shown["data"]["primary_url"], Json::Null);
 }

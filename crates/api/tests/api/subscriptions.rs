@@ -328,6 +328,9 @@ async fn a_secret_that_the_provider_brings_is_kept_once(acme: Acme) {
     let body = r#"{"type":"thing.changed"}"#;
     acme.receive(body, &sign(first, body)).await.expect(200);
     acme.receive(body, &sign(second, body)).await.expect(401);
+
+    acme.app.admin().delete(WEBHOOKS).await.expect(200);
+    acme.receive(body, &sign(first, body)).await.expect(401);
 }
 
 #[on_both_databases]

@@ -73,9 +73,11 @@ pub(super) async fn perform(
 /// public URL is not private.
 async fn action_target(gateway: &Gateway, connection: &Connection, action: &Action) -> Result<Target> {
     let mut target = gateway.target(connection).await?;
+    if !action.request.placeholders().contains(&WEBHOOK_URL) {
+        return Ok(target);
+    }
     let public = gateway.public_url.as_ref().and_then(|url| Url::parse(url).ok());
-    let reachable = public.is_some_and(|url| upstream::may_be_public(&url));
-    if reachable && action.request.placeholders().contains(&WEBHOOK_URL) {
+    if public.is_some_and(|url| upstream::may_be_public(&url)) {
         let secrets = gateway.connection_secrets(connection).await?;
         if gateway.can_verify(&target, &secrets) {
             let url = webhooks::own_url(gateway, connection, &secrets).await?;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use domain::{ActionName, Connection};
 use registry::Action;
 use serde_json::{Map, Value as Json};
-use sha2::{Digest, Sha256};
 
 use crate::caller::Caller;
-use crate::error::{FieldError, GatewayError, Result};
+use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names, ResolvedConnection};
+use crate::inputs;
 
 /// A request for an action.
 #[derive(Debug, Clone)]
@@ -64,13 +64,8 @@ pub(super) async fn resolve(
             message,
         });
     }
-    let inputs = action.check(request.input).map_err(|errors| {
-        let field = |error: registry::InputError| {
-            let within = request.within.into_iter().map(str::to_owned);
-            FieldError::new(error.code, within.chain([error.name]), error.message)
-        };
-        GatewayError::InvalidBody(errors.into_iter().map(field).collect())
-    })?;
+    let inputs = action.check(request.input);
+    let inputs = inputs.map_err(|errors| inputs::invalid(errors, request.within))?;
     Ok(ResolvedAction {
         connection,
         action: Arc::clone(action),
@@ -101,11 +96,4 @@ pub async fn at_route(
 
 fn is_key(key: &str) -> bool {
     (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// Returns a hash that is equal for two requests with the same inputs.
-pub(super) fn input_hash(inputs: &Map<String, Json>) -> String {
-    let mut sorted = Json::Object(inputs.clone());
-    sorted.sort_all_objects();
-    hex::encode(Sha256::digest(sorted.to_string()))
 }

@@ -53,7 +53,7 @@ pub struct EndpointBody {
     events: Change<Vec<String>>,
     /// `standard` (the default): `{type, timestamp, data}`. `nango`: the bodies of Nango's webhooks, for the types that Nango has.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "standard")]
+    #[schema(value_type = Option<String>, pattern = "^(standard|nango)$", example = "standard")]
     format: Change<String>,
     /// Only events of connections of these integrations.
     #[serde(default)]
@@ -79,19 +79,19 @@ pub struct EndpointBody {
     /// The waits before each attempt, in seconds: 1 to 25 of them, each at most 7 days. The default has ten attempts within about three
     /// days.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<u32>>, example = json!([0, 5, 300]))]
+    #[schema(value_type = Option<Vec<u32>>, min_items = 1, max_items = 25, example = json!([0, 5, 300]))]
     retry_seconds: Change<Vec<u32>>,
     /// How long your server may take, 1 to 60 seconds; 20 unless set.
     #[serde(default)]
-    #[schema(value_type = Option<i64>, example = 20)]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 60, example = 20)]
     timeout_seconds: Change<i64>,
     /// The most deliveries in a second; no limit unless set.
     #[serde(default)]
-    #[schema(value_type = Option<i64>, example = 100)]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 10_000, example = 100)]
     rate_per_second: Change<i64>,
     /// The most deliveries at a time, 1 to 200; 20 unless set.
     #[serde(default)]
-    #[schema(value_type = Option<i64>, example = 20)]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 200, example = 20)]
     concurrency: Change<i64>,
     /// Whether it gets deliveries. Enabling a disabled endpoint sends what happened meanwhile, as far as it is kept.
     #[serde(default)]
@@ -295,7 +295,7 @@ fn check_events(events: &[String], wrong: &mut impl FnMut(&str, String)) {
         if !EventType::ALL.iter().any(|known| matches_type(pattern, *known)) {
             let known: Vec<&str> = EventType::ALL.iter().map(|known| known.as_str()).collect();
             let rule = format!(
-                "there is no type of event {pattern:?}: use `*`, a group such as `sync.*`, or one of {}",
+                "unknown event type {pattern:?}: use `*`, a group such as `sync.*`, or one of {}",
                 known.join(", ")
             );
             wrong("events", rule);

@@ -22,7 +22,6 @@ use registry::webhooks::Subscription;
 use registry::{Input, Provider};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
-use sha2::{Digest, Sha256};
 use store::Lease;
 use store::subscriptions::{self, Finish, FoundOrInserted, MOST_SUBSCRIPTIONS, NewSubscription};
 use tokio::time::Instant;
@@ -35,8 +34,9 @@ pub use self::requests::{Difference, ProviderState};
 use self::subscriber::{Subscriber, shown, view, without_password};
 pub use self::upkeep::carry_on;
 use super::address::webhooks_of;
-use crate::error::{AttemptError, FieldError, GatewayError, Result};
+use crate::error::{AttemptError, GatewayError, Result};
 use crate::gateway::{Gateway, Names};
+use crate::inputs;
 
 /// How long a subscription stays leased after the last renewal by a process that works on it.
 const LEASE: Duration = Duration::from_mins(1);
@@ -116,12 +116,8 @@ pub async fn subscribe(
     let provider = Arc::clone(&resolved.integration.provider);
     let connection = resolved.connection;
     let (name, declared) = declared(&provider, body.subscription.as_deref())?;
-    let input = declared.check(name, body.input).map_err(|errors| {
-        let field = |error: registry::InputError| {
-            FieldError::new(error.code, ["input".to_owned(), error.name], error.message)
-        };
-        GatewayError::InvalidBody(errors.into_iter().map(field).collect())
-    })?;
+    let input = declared.check(name, body.input);
+    let input = input.map_err(|errors| inputs::invalid(errors, Some("input")))?;
     if gateway.public_url.is_none() {
         return Err(GatewayError::Uncallable(
             "no public URL is configured: set TRUNKLINE_PUBLIC_URL to the URL under which the provider reaches this server".to_owned(),
@@ -136,7 +132,7 @@ pub async fn subscribe(
         id: SubscriptionId::new(now),
         connection: connection.id,
         name: name.to_owned(),
-        input_hash: hash(&input),
+        input_hash: inputs::hash(&input),
         input,
     };
     let holder = holder(now);
@@ -263,13 +259,6 @@ fn unverifiable(provider: &Provider) -> String {
         "the connection has no secret to verify requests of {} with: set it in connection_config{first}",
         provider.display_name
     )
-}
-
-/// Returns a hash that is equal for equal inputs.
-fn hash(input: &Map<String, Json>) -> String {
-    let mut sorted = Json::Object(input.clone());
-    sorted.sort_all_objects();
-    hex::encode(Sha256::digest(sorted.to_string()))
 }
 
 /// Shows the subscriptions of a connection, and asks its provider what it holds.

@@ -10,7 +10,9 @@ use super::Syncs;
 use super::scope::Scope;
 use crate::field::Fields;
 use crate::source::Report;
-use crate::webhooks::{Challenge, ConnectionMatch, SUBSCRIPTION_SECRET, Webhooks, WebhooksFile};
+use crate::webhooks::{
+    Challenge, ConnectionMatch, SUBSCRIPTION_SECRET, Subscription, Webhooks, WebhooksFile,
+};
 use crate::wording::list;
 
 /// What of the rest of the file the section refers to.
@@ -102,19 +104,9 @@ fn secret_of_subscription(webhooks: &Webhooks, report: &Report<'_>) {
     let used = secrets
         .flat_map(|secret| secret.value.placeholders())
         .any(|name| name == SUBSCRIPTION_SECRET);
-    let subscriptions = webhooks.subscriptions.values();
-    let kept = |subscription: &crate::webhooks::Subscription| {
-        subscription.generate_secret
-            || subscription
-                .create
-                .iter()
-                .any(|step| step.keep.contains_key("secret"))
-    };
-    let brought = subscriptions.clone().any(kept)
-        || webhooks
-            .challenges
-            .iter()
-            .any(|challenge| challenge.secret.is_some());
+    let by_subscription = webhooks.subscriptions.values().any(Subscription::brings_secret);
+    let by_challenge = |challenge: &Challenge| challenge.secret.is_some();
+    let brought = by_subscription || webhooks.challenges.iter().any(by_challenge);
     if used && !brought {
         report.at("signature").error(
             "nothing brings ${subscription.secret}: say in \"keep\" of a subscription where the response has the \"secret\", or write \

@@ -152,6 +152,11 @@ fn whatever_a_signature_relies_on_is_signed() {
 #[test]
 fn a_secret_comes_from_somewhere_and_has_a_format_of_its_algorithm() {
     reports(
+        "[\"${connectionConfig.region}\", ",
+        "[{ value: \"${connectionConfig.region}\", only_if: { nobody: a } }, ",
+        &["only_if.nobody", "no value for ${nobody}"],
+    );
+    reports(
         "${connectionConfig.region}",
         "whsec_abc",
         &["webhooks.signature.secret.0", "does not belong into a file"],
@@ -328,6 +333,21 @@ fn a_subscription_uses_what_it_has_kept() {
         &["show.expect", "no value for ${webhook.uri}"],
     );
     reports("every: 5 days", "every: often", &["is not a duration"]);
+    reports(
+        "end: { request: { method: DELETE, path: \"/hooks/${subscription.id}\" } }",
+        "end: { request: { method: DELETE, path: \"/hooks/${subscription.id}\" }, keep: { at: at } }",
+        &["no effect"],
+    );
+    reports(
+        "keep: { id: hook.id }",
+        "keep: { id: hook.id, request_id: at }",
+        &["must not be request_id"],
+    );
+    reports(
+        "topics: [a, \"${input.topic}\"]",
+        "topics: [{ value: a, unless: theme }, \"${input.topic}\"]",
+        &["unless", "\"theme\" is not an input"],
+    );
     reports(
         "        expect: { hook.url: \"${webhook.url}\" }\n",
         "      replaces: true\n",

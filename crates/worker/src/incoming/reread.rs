@@ -142,31 +142,23 @@ pub(super) async fn read(
         };
         let needed = keys
             .iter()
-            .filter(|(key, need)| !reads.covers(&remembered(key), need.event));
-        let first: BTreeSet<&String> = keys
-            .iter()
-            .filter(|(_, need)| need.first)
-            .map(|(key, _)| key)
-            .collect();
-        let keys: Vec<&String> = needed.map(|(key, _)| key).collect();
+            .filter(|(key, need)| !reads.covers(&remembered(key), need.event))
+            .map(|(key, _)| key);
         if refused {
             let reason = "the provider refuses the connection's credentials".to_owned();
-            let failed = keys
-                .iter()
-                .map(|key| ((*key).clone(), (reason.clone(), Duration::ZERO)));
+            let failed = needed.map(|key| (key.clone(), (reason.clone(), Duration::ZERO)));
             answers.failed.extend(failed);
             found.insert(sync.clone(), answers);
             continue;
         }
-        let requests: Vec<_> = keys
-            .into_iter()
+        let requests: Vec<_> = needed
             .map(|key| request(gateway, &target, &declared, Arc::clone(table), key.clone()))
             .collect();
         let mut responses = stream::iter(requests).buffer_unordered(PARALLEL);
         let mut unauthorized = false;
         while let Some((key, answer)) = responses.next().await {
             match answer {
-                Ok(Answer::Gone) if first.contains(&key) => {
+                Ok(Answer::Gone) if keys.get(&key).is_some_and(|need| need.first) => {
                     let reason = "the provider does not have the record (yet)".to_owned();
                     answers.failed.insert(key, (reason, CONFIRM_AFTER));
                 }

@@ -251,7 +251,7 @@ impl SubscriptionClient<'_> {
             return super::delete(self.gateway, lease).await;
         }
         // If this process dies, the worker removes it.
-        let (leased, steps) = (lease.clone(), self.row.steps);
+        let (leased, steps) = (lease.clone(), i64::try_from(index).unwrap_or(i64::MAX));
         let store = &self.gateway.store;
         let ending = store
             .write_durably(move |c| subscriptions::progress(c, &leased, SubscriptionStatus::Ending, steps));

@@ -88,8 +88,8 @@ async fn renew(gateway: &Gateway, row: &StoredSubscription, lease: &Leased) -> R
         }
         Err(error) if error.not_found => {
             let leased = lease.clone();
-            gateway
-                .store
+            let store = &gateway.store;
+            store
                 .write(move |c| subscriptions::start_over(c, &leased))
                 .await?;
             gateway.caches.forget_secrets();

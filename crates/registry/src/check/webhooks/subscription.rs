@@ -38,8 +38,7 @@ fn subscription(file: SubscriptionFile, scope: &Scope, report: &Report<'_>) -> S
         scope
     };
     let scope = scope.and(format!("subscription.{REQUEST_ID}"));
-    let (create, kept) = steps(file.create, &inputs, scope.clone(), &report.at("create"));
-    let scope = kept.into_iter().fold(scope, |scope, name| scope.and(name));
+    let (create, scope) = steps(file.create, &inputs, scope, &report.at("create"));
     if create.is_empty() {
         report.at("create").error("must have at least one request");
     } else if !create
@@ -74,10 +73,10 @@ fn subscription(file: SubscriptionFile, scope: &Scope, report: &Report<'_>) -> S
             "must have expect: with replaces, end sends nothing if the value at the provider was changed",
         );
     }
-    let (end, kept) = steps(file.end, &inputs, scope.clone(), &report.at("end"));
-    if !kept.is_empty() {
+    if file.end.iter().any(|step| !step.keep.is_empty()) {
         report.at("end").error("has keep, which has no effect there");
     }
+    let (end, _) = steps(file.end, &inputs, scope.clone(), &report.at("end"));
     Subscription {
         description: file.description,
         inputs,
@@ -90,14 +89,13 @@ fn subscription(file: SubscriptionFile, scope: &Scope, report: &Report<'_>) -> S
     }
 }
 
-/// Checks requests in order. Each may use what those before it kept. Returns the placeholders of what is kept.
+/// Checks requests in order. Each may use what those before it kept.
 fn steps(
     mut steps: Vec<Step>,
     inputs: &IndexMap<String, crate::input::Input>,
     mut scope: Scope,
     report: &Report<'_>,
-) -> (Vec<Step>, Vec<String>) {
-    let mut kept = Vec::new();
+) -> (Vec<Step>, Scope) {
     for (index, step) in steps.iter_mut().enumerate() {
         let report = report.item(index);
         let call = Call {
@@ -117,10 +115,8 @@ fn steps(
             if path.0.is_empty() {
                 report.error("must be a path in the response, such as data.id");
             }
-            let placeholder = format!("subscription.{name}");
-            scope = scope.and(placeholder.clone());
-            kept.push(placeholder);
+            scope = scope.and(format!("subscription.{name}"));
         }
     }
-    (steps, kept)
+    (steps, scope)
 }

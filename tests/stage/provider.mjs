@@ -10,7 +10,7 @@ const KEY = /^ak_[a-z0-9-]+$/;
 
 /** Starts it on a free port. Returns its URL and a function to stop it. */
 export async function acme() {
-    const state = { orders: new Map(), revoked: new Set(), calls: new Map(), held: new Map() };
+    const state = { orders: new Map(), revoked: new Set(), calls: new Map(), held: new Map(), busy: new Set() };
     const server = createServer((request, response) => {
         serve(state, request, response).catch((error) => response.writeHead(500).end(String(error)));
     });
@@ -36,6 +36,9 @@ async function serve(state, request, response) {
     const key = request.headers['x-acme-key'];
     if (!KEY.test(key) || state.revoked.has(key)) {
         return send(response, 401, { error: 'unknown key' });
+    }
+    if (state.busy.has(key)) {
+        return send(response, 429, { error: 'too many requests' }, { 'retry-after': '3600' });
     }
     switch (first) {
         case 'me':
@@ -69,7 +72,7 @@ function listPage(state, list, key, variant = 'base') {
     return state.orders.get(variant === 'base' ? key : `${key} ${variant}`) ?? [];
 }
 
-/** The control routes: sets the orders of a key, revokes a key, or ends a held response. */
+/** The control routes: sets the orders of a key, revokes a key, uses up its rate limit, or ends a held response. */
 async function control(state, what, body, response) {
     switch (what) {
         case 'orders':
@@ -80,6 +83,9 @@ async function control(state, what, body, response) {
             break;
         case 'restore':
             state.revoked.delete(body.key);
+            break;
+        case 'exhaust':
+            state.busy.add(body.key);
             break;
         case 'release':
             state.held.get(body.name).end('last');

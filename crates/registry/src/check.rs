@@ -25,6 +25,7 @@ use crate::placement;
 use crate::provider::{AuthMode, Provider};
 use crate::source::Report;
 use crate::sync::Sync;
+use crate::translation;
 use crate::webhooks::WEBHOOK_URL;
 
 /// Returns the provider. It must be dropped if the report has an error or says that the entry is not supported.
@@ -66,6 +67,7 @@ pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &Report<'
             "no header, parameter, body or address contains ${apiKey}, so no request would be authorized",
         );
     }
+    translation::check(&file.translations, report);
     let connect = connect::forms(auth, file.connect, &credentials, &connection_config, report);
     let verification = requests::verification(file.proxy.verification, &scope, report);
     let retry = requests::retry(file.proxy.retry, report);
@@ -93,6 +95,7 @@ pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &Report<'
         categories: file.categories,
         docs: file.docs,
         notice: file.notice,
+        translations: file.translations,
         auth,
         credentials,
         connection_config,

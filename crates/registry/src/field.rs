@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::format::FieldFormat;
+use crate::translation::{FieldTexts, Translations};
 use crate::wording::list;
 use crate::written::{self, OneOrMany, Scalar, accept_unused};
 
@@ -66,6 +67,8 @@ pub struct Field {
     pub(crate) automated: bool,
     /// The environment variable from which the command line takes it.
     pub env: Option<String>,
+    /// Its texts in other languages.
+    pub translations: Translations<FieldTexts>,
     /// Its position in the form.
     pub(crate) order: Option<i64>,
     /// Accepted and not used: every value is text.

@@ -22,6 +22,7 @@ use crate::provider::{AuthMode, Limits, Verification};
 use crate::response::{ErrorRules, RetryRules};
 use crate::sync::{ListRequest, Lookback, Reread, Undated, Window};
 use crate::template::{JsonTemplate, Template};
+use crate::translation::{FormTexts, ProviderTexts, Translations};
 use crate::webhooks::WebhooksFile;
 use crate::written::{self, OneOrMany, Scalar, accept_unused};
 
@@ -51,6 +52,9 @@ pub(crate) struct ProviderFile {
     pub(crate) docs: Option<String>,
     /// What users must know before they connect, such as the end of support for these credentials.
     pub(crate) notice: Option<String>,
+    /// Texts in other languages.
+    #[serde(default)]
+    pub(crate) translations: Translations<ProviderTexts>,
     /// How requests are authorized: a key in `proxy.headers` or `proxy.query`, or user name and password.
     pub(crate) auth_mode: AuthMode,
     /// In a collection: the entry whose keys this entry has too, unless it has its own.
@@ -95,6 +99,9 @@ pub(crate) struct ProviderFile {
 pub(crate) struct ConnectFile {
     /// The name that users see: `API key (recommended)`.
     pub(crate) title: String,
+    /// Its name in other languages.
+    #[serde(default)]
+    pub(crate) translations: Translations<FormTexts>,
     /// The form's fields.
     pub(crate) fields: Fields,
     /// What is stored, each from the form's fields: `${apiKeySid}`.

@@ -29,6 +29,7 @@ mod source;
 mod sync;
 mod tables_page;
 mod template;
+mod translation;
 pub mod webhooks;
 mod wording;
 mod written;
@@ -54,4 +55,5 @@ pub use tables_page::tables_page;
 pub use template::{
     JsonTemplate, Lookup, MAX_RENDERED, MAX_TEMPLATE, RenderError, Template, TemplateError, now_value,
 };
+pub use translation::{FieldTexts, FormTexts, ProviderTexts, Translations};
 pub use webhooks::Webhooks;

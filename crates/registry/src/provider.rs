@@ -17,6 +17,7 @@ use crate::paginate::Paginate;
 use crate::response::{ErrorRules, RetryRules};
 use crate::sync::Sync;
 use crate::template::{JsonTemplate, Template};
+use crate::translation::{FormTexts, ProviderTexts, Translations};
 use crate::webhooks::Webhooks;
 use crate::written::{self, OneOrMany, Scalar};
 
@@ -33,6 +34,8 @@ pub struct Provider {
     pub docs: Option<String>,
     /// What users must know before they connect.
     pub notice: Option<String>,
+    /// Texts in other languages.
+    pub translations: Translations<ProviderTexts>,
     /// How requests are authorized.
     pub auth: AuthMode,
     /// The credentials that are stored, by name: `apiKey`, or `username` and `password`. Always sealed.
@@ -119,6 +122,8 @@ impl AuthMode {
 pub struct ConnectForm {
     /// The title for people: `API key (recommended)`.
     pub title: String,
+    /// Its title in other languages.
+    pub translations: Translations<FormTexts>,
     /// The form's fields.
     pub fields: Fields,
     /// The stored credentials, each from the fields (`${apiKeySid}`).

@@ -4,7 +4,7 @@
 //! path begins with a reserved segment below the integration. The API's tests compare these lists with its routes.
 
 /// The reserved first segments, sorted.
-pub const RESERVED: [&str; 50] = [
+pub const RESERVED: [&str; 51] = [
     "action",
     "actions",
     "admin",
@@ -15,6 +15,7 @@ pub const RESERVED: [&str; 50] = [
     "auth",
     "config",
     "connect",
+    "connect.js",
     "connection",
     "connections",
     "dashboard",

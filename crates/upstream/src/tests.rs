@@ -19,7 +19,9 @@ use std::time::Duration;
 use domain::{Clock, ConnectionId, Timestamp};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
-use registry::{AuthMode, ErrorRules, Limits, Provider, ProviderLimits, RetryRules, Template, Verification};
+use registry::{
+    AuthMode, ErrorRules, Limits, Provider, ProviderLimits, RetryRules, Template, Translations, Verification,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use wiremock::matchers::{method, path};
@@ -70,6 +72,7 @@ pub(crate) fn provider(base_url: &str) -> Provider {
         categories: Vec::new(),
         docs: None,
         notice: None,
+        translations: Translations::new(),
         auth: AuthMode::Basic,
         credentials: IndexMap::new(),
         connection_config: IndexMap::new(),

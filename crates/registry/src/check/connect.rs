@@ -9,6 +9,7 @@ use crate::file::ConnectFile;
 use crate::provider::{AuthMode, ConnectForm};
 use crate::source::Report;
 use crate::template::Template;
+use crate::translation::{self, Translations};
 
 /// Returns the forms of the file. If it has none, returns one that asks for the credentials and the connection's configuration.
 pub(super) fn forms(
@@ -36,6 +37,7 @@ fn plain(auth: AuthMode, credentials: &Fields, configuration: &Fields, report: &
             AuthMode::ApiKey => "API key".to_owned(),
             AuthMode::Basic => "User name and password".to_owned(),
         },
+        translations: Translations::new(),
         fields: IndexMap::new(),
         credentials: IndexMap::new(),
         connection_config: IndexMap::new(),
@@ -78,7 +80,8 @@ fn form(
     configuration: &Fields,
     report: &Report<'_>,
 ) -> ConnectForm {
-    let fields = fields::all(file.fields, &report.at("fields"));
+    translation::check(&file.translations, report);
+    let mut fields = fields::all(file.fields, &report.at("fields"));
     let scope = Scope::of(fields.keys());
     let (report, gives) = (&report.at("gives"), file.gives);
     let mut credentials = IndexMap::new();
@@ -113,10 +116,35 @@ fn form(
         }
         scope.template(template, &report.at(name));
     }
+    let is_secret =
+        |(name, _): &(&String, &Template)| known_credentials.get(*name).is_some_and(|field| field.secret);
+    let is_secret_config =
+        |(name, _): &(&String, &Template)| configuration.get(*name).is_some_and(|field| field.secret);
+    let secrets = credentials.iter().filter(is_secret);
+    for (_, template) in secrets.chain(given.iter().filter(is_secret_config)) {
+        hide_secrets(template, &mut fields);
+    }
     ConnectForm {
         title: file.title,
+        translations: file.translations,
         fields,
         credentials,
         connection_config: given,
+    }
+}
+
+/// Makes the fields of a secret value secret, unless the file says already which of them is.
+fn hide_secrets(template: &Template, fields: &mut Fields) {
+    let names = template.placeholders();
+    if names
+        .iter()
+        .any(|name| fields.get(*name).is_some_and(|field| field.secret))
+    {
+        return;
+    }
+    for name in names {
+        if let Some(field) = fields.get_mut(name) {
+            field.secret = true;
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::file::ConfigFile;
 use crate::provider::AuthMode;
 use crate::source::Report;
 use crate::template::Template;
+use crate::translation;
 use crate::wording::list;
 
 /// Returns the fields in the order of a form: by `order` if it is given, or else by their order in the file.
@@ -53,6 +54,7 @@ fn check(field: &mut Field, report: &Report<'_>) {
     pattern(&mut field.pattern, &report.at("pattern"));
     field.pattern_anywhere = report.source().from_collection;
     field.hidden |= field.automated;
+    translation::check(&field.translations, report);
     for (key, value) in [
         ("example", &field.example),
         ("default_value", &field.default_value),

@@ -38,6 +38,42 @@ fn an_unknown_key_is_reported_with_the_most_similar_one() {
 }
 
 #[test]
+fn translations_are_by_language() {
+    let with = |translations: &str| format!("display_name: Shop\ntranslations: {translations}");
+    let good = with("{ de: { notice: Hallo }, pt: {} }");
+    assert_eq!(problems("display_name: Shop", &good), Vec::<String>::new());
+    for (language, words) in [
+        ("german", "write `de`, for example"),
+        ("DE", "write `de`, for example"),
+        ("en", "are the English ones"),
+    ] {
+        let wrong = with(&format!("{{ {language}: {{ notice: Hallo }} }}"));
+        refused("display_name: Shop", &wrong, &["2: translations.", words]);
+    }
+    refused(
+        "display_name: Shop",
+        &with("{ de: { title: Hallo } }"),
+        &["translations.de.title", "notice"],
+    );
+    refused(
+        "region: { title: Region,",
+        "region: { title: Region, translations: { d: { title: Gebiet } },",
+        &["connection_config.region.translations.d"],
+    );
+}
+
+#[test]
+fn a_form_hides_what_becomes_a_secret() {
+    let form = "connect: [{ title: Key, fields: { key: {}, region: {} }, gives: { apiKey: \"${key}\", connection_config: { region: \"${region}\" } } }]";
+    let folder = tempfile::tempdir().unwrap();
+    let text = SHOP.replace("proxy:\n", &format!("{form}\nproxy:\n"));
+    std::fs::write(folder.path().join("shop.yaml"), text).unwrap();
+    let registry = Registry::load(Some(folder.path())).unwrap();
+    let fields = &registry.get("shop").unwrap().connect[0].fields;
+    assert!(fields["key"].secret && !fields["region"].secret);
+}
+
+#[test]
 fn a_value_of_the_wrong_type_is_reported_with_the_right_one() {
     refused(
         "display_name: Shop",

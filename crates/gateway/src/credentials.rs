@@ -11,7 +11,7 @@ mod verify;
 use std::collections::BTreeMap;
 
 use domain::{Connection, ConnectionName};
-use registry::{AuthMode, Provider};
+use registry::{AuthMode, ConnectForm, Provider};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
 use upstream::Target;
@@ -31,8 +31,8 @@ const PARAMS: &[&str] = &["params"];
 
 /// The credentials of a request.
 pub(crate) enum CredentialInput<'a> {
-    /// The fields of one of the provider's forms, beside the request's other fields.
-    Form(&'a Map<String, Json>),
+    /// The fields of one of these forms.
+    Form(&'a [ConnectForm], &'a Map<String, Json>),
     /// `apiKey`, or `username` and `password`, as the outermost fields of a front end's request.
     Named(&'a Map<String, Json>),
     /// The same beside their `type`, in the field `credentials`.
@@ -49,7 +49,7 @@ impl CredentialInput<'_> {
     ) -> Result<Filled, Vec<FieldError>> {
         let ((credentials, config), path) = match self {
             // A form's configuration comes from its fields, which are at the top level of the body.
-            Self::Form(fields) => (form::fill(provider, fields, config, CONFIG)?, &[][..]),
+            Self::Form(forms, fields) => (form::fill(provider, forms, fields, config, CONFIG)?, &[][..]),
             Self::Named(values) => (named::fill(provider, (values, &[]), config, PARAMS)?, PARAMS),
             Self::Typed(values) => {
                 let values = named::of_type(provider, values).map_err(|error| vec![error])?;

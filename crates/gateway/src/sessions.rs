@@ -1,22 +1,25 @@
 //! Connect sessions: for half an hour, the holder of a session's token may connect what the session allows, and nothing else.
 
+mod forms;
 mod new;
 
 use std::sync::Arc;
 
-use domain::{Connection, ConnectionName};
+use domain::{Connection, ConnectionName, IntegrationKey};
 use registry::AuthMode;
 use serde_json::{Map, Value as Json};
 use store::connect_sessions::{self, ConnectSession};
 use store::connections;
 use store::{StoreError, credentials as sealed_credentials};
+use upstream::Target;
 use vault::session_token;
 
+pub use self::forms::{AllowedIntegration, SessionForms, forms, integrations};
 pub use self::new::{
     IntegrationDefaults, IntegrationOverrides, NewSession, NewSessionToken, Reconnection, create, reconnect,
 };
-use crate::credentials::{self, Authority, Connected, CredentialInput, PendingConnection};
-use crate::error::{GatewayError, Result};
+use crate::credentials::{self, Authority, Connected, CredentialInput, Filled, PendingConnection};
+use crate::error::{FieldError, GatewayError, Result};
 use crate::gateway::{Gateway, Names, ResolvedConnection, ResolvedIntegration};
 use crate::labels::Labels;
 
@@ -59,64 +62,109 @@ pub async fn connect(
     integration: &str,
     mode: Option<AuthMode>,
     credentials: &Map<String, Json>,
-    params: Map<String, Json>,
-) -> Result<Connected> {
-    let connected = connect_with(gateway, session, integration, mode, credentials, params).await;
-    connected.map_err(|error| match error {
-        GatewayError::InvalidBody(errors) => GatewayError::ConnectionInvalid(errors),
-        other => other,
-    })
-}
-
-async fn connect_with(
-    gateway: &Gateway,
-    session: &ConnectSession,
-    integration: &str,
-    mode: Option<AuthMode>,
-    credentials: &Map<String, Json>,
     mut params: Map<String, Json>,
 ) -> Result<Connected> {
-    let (integration, renewed) = resolve(gateway, session, integration).await?;
-    let provider = &integration.provider;
+    let target = SessionTarget::find(gateway, session, integration).await?;
+    let provider = &target.integration.provider;
     if mode != Some(provider.auth) {
         return Err(GatewayError::InvalidAuthMode {
             wanted: provider.auth.as_str(),
             given: mode.map_or("NONE", AuthMode::as_str),
-            integration: integration.key,
+            integration: target.integration.key,
         });
     }
     params.remove(NO_CONFIG);
-    let set = session.defaults.get(integration.key.as_str());
-    let set = set.and_then(|set| set.get("connection_config"));
-    params.extend(set.and_then(Json::as_object).cloned().unwrap_or_default());
-    let (existing, based_on) = match (renewed, session.connection.is_some()) {
-        (Some((connection, sealed)), _) => {
-            let resolved = ResolvedConnection {
-                integration: integration.clone(),
-                connection,
-            };
-            let target = gateway.open_to_renew(&resolved, &sealed).await?;
-            params = credentials::config_over(&resolved.connection, &target, params);
-            (Some(resolved.connection), Some(sealed))
-        }
-        // A session is deleted with its connection, so the connection was deleted just now.
-        (None, true) => return Err(GatewayError::UnknownSession),
-        (None, false) => (None, None),
+    params.extend(set_config(session, &target.integration.key));
+    let config = target.config_over(params);
+    let filled = CredentialInput::Named(credentials).fill(provider, &config);
+    save(gateway, session, target, filled).await
+}
+
+/// Connects as the session allows, with the fields of one of [`SessionForms::forms`], of which the first is 0. The fields cannot replace what
+/// the session sets.
+pub async fn connect_by_form(
+    gateway: &Gateway,
+    session: &ConnectSession,
+    integration: &str,
+    form: usize,
+    fields: &Map<String, Json>,
+) -> Result<Connected> {
+    let target = SessionTarget::find(gateway, session, integration).await?;
+    let provider = &target.integration.provider;
+    let preset = forms::preset(session, &target.integration.key);
+    let Some(form) = provider.connect.get(form) else {
+        let forms = provider.connect.len();
+        let message = format!("must be below {forms}, the number of forms of this provider");
+        return Err(GatewayError::invalid_body("form", message));
     };
-    let filled = CredentialInput::Named(credentials)
-        .fill(provider, &params)
-        .map_err(GatewayError::InvalidBody)?;
+    let form = [forms::without_preset(form, &preset)];
+    let config = target.config_over(preset);
+    let filled = CredentialInput::Form(&form, fields).fill(provider, &config);
+    save(gateway, session, target, filled).await
+}
+
+/// Returns the configuration that the session sets for connections of the integration.
+fn set_config(session: &ConnectSession, integration: &IntegrationKey) -> Map<String, Json> {
+    let set = session.defaults.get(integration.as_str());
+    let set = set.and_then(|set| set.get("connection_config"));
+    set.and_then(Json::as_object).cloned().unwrap_or_default()
+}
+
+/// The integration, and the connection to reconnect, with its credentials target.
+struct SessionTarget {
+    integration: ResolvedIntegration,
+    /// The connection whose credentials the session replaces, with its opened and its sealed credentials.
+    renewed: Option<(Connection, Target, String)>,
+}
+
+impl SessionTarget {
+    async fn find(gateway: &Gateway, session: &ConnectSession, integration: &str) -> Result<Self> {
+        let (integration, renewed) = resolve(gateway, session, integration).await?;
+        let renewed = match renewed {
+            None => None,
+            Some((connection, sealed)) => {
+                let resolved = ResolvedConnection {
+                    integration: integration.clone(),
+                    connection,
+                };
+                let target = gateway.open_to_renew(&resolved, &sealed).await?;
+                Some((resolved.connection, target, sealed))
+            }
+        };
+        Ok(Self { integration, renewed })
+    }
+
+    /// Returns the configuration of the connection that is renewed, after `params` have replaced entries.
+    fn config_over(&self, params: Map<String, Json>) -> Map<String, Json> {
+        match &self.renewed {
+            Some((connection, target, _)) => credentials::config_over(connection, target, params),
+            None => params,
+        }
+    }
+}
+
+/// Verifies and stores what a request filled in.
+async fn save(
+    gateway: &Gateway,
+    session: &ConnectSession,
+    target: SessionTarget,
+    filled: Result<Filled, Vec<FieldError>>,
+) -> Result<Connected> {
+    let (existing, based_on) = target
+        .renewed
+        .map(|(connection, _, sealed)| (connection, sealed))
+        .unzip();
     let name = match &existing {
         Some(connection) => connection.name.clone(),
         None => ConnectionName::random(),
     };
     let pending = PendingConnection {
         environment: session.environment,
-        integration,
+        integration: target.integration,
         name,
         existing,
         based_on,
-        filled,
+        filled: filled.map_err(GatewayError::ConnectionInvalid)?,
         metadata: None,
         labels: Labels {
             tags: Some(session.tags.clone()).filter(|tags| !tags.is_empty()),
@@ -125,7 +173,11 @@ async fn connect_with(
         },
         authority: Authority::Session(session.token_hash.clone()),
     };
-    credentials::save(gateway, pending).await
+    let saved = credentials::save(gateway, pending).await;
+    saved.map_err(|error| match error {
+        GatewayError::InvalidBody(errors) => GatewayError::ConnectionInvalid(errors),
+        other => other,
+    })
 }
 
 /// The integration, if the session allows it, and the connection whose credentials the session replaces, with its sealed credentials.
@@ -152,9 +204,12 @@ async fn resolve(
         Ok(connection.filter(is_its).map(|connection| (connection, sealed)))
     });
     let (integration, _, renewed) = read.await?;
-    if session.allows(&integration.key) {
-        Ok((integration, renewed))
-    } else {
-        Err(GatewayError::IntegrationNotAllowed(integration.key))
+    if !session.allows(&integration.key) {
+        return Err(GatewayError::IntegrationNotAllowed(integration.key));
     }
+    if session.connection.is_some() && renewed.is_none() {
+        // A session is deleted with its connection, so the connection was deleted just now.
+        return Err(GatewayError::UnknownSession);
+    }
+    Ok((integration, renewed))
 }

@@ -78,7 +78,7 @@ pub async fn connect(
     let (name, labels) = checked?;
     refuse_oauth(&integration.provider, &request.fields)?;
     let config = request.connection_config.unwrap_or_default();
-    let filled = CredentialInput::Form(&request.fields)
+    let filled = CredentialInput::Form(&integration.provider.connect, &request.fields)
         .fill(&integration.provider, &config)
         .map_err(GatewayError::InvalidBody)?;
     let pending = PendingConnection {

@@ -22,28 +22,25 @@ const OAUTH_WORDS: [&str; 8] = [
     "authorization_params",
 ];
 
-/// Fills the first form of `provider` that `fields` complete.
+/// Fills the first of `forms`, which are some of the provider's, that `fields` complete.
 ///
 /// `fields` are those of the body that no request of all providers has. `config` is configuration by the names under which it is stored,
 /// for what no form asks.
 pub(super) fn fill(
     provider: &Provider,
+    forms: &[ConnectForm],
     fields: &Map<String, Json>,
     config: &Map<String, Json>,
     config_path: &[&str],
 ) -> Result<(BTreeMap<String, String>, ConnectionConfig), Vec<FieldError>> {
     let mut errors = Vec::new();
-    let given = texts(provider, fields, &mut errors);
+    let given = texts(forms, fields, &mut errors);
     let mut config = read_config(provider, config, config_path, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
-    let Some(form) = provider
-        .connect
-        .iter()
-        .find(|form| missing(form, &given).next().is_none())
-    else {
-        return Err(explain_missing(provider, &given));
+    let Some(form) = forms.iter().find(|form| missing(form, &given).next().is_none()) else {
+        return Err(explain_missing(forms, &given));
     };
     let mut values: BTreeMap<&str, String> = BTreeMap::new();
     for (name, field) in &form.fields {
@@ -132,19 +129,19 @@ pub(crate) fn how_to_connect(provider: &Provider) -> String {
 
 /// The fields of the body as text, without blank ones. A value that is no text, or the field of no form, is an error.
 fn texts<'a>(
-    provider: &Provider,
+    forms: &[ConnectForm],
     fields: &'a Map<String, Json>,
     errors: &mut Vec<FieldError>,
 ) -> BTreeMap<&'a str, &'a str> {
     let mut given = BTreeMap::new();
     for (name, value) in fields {
-        if !provider.connect.iter().any(|form| form.fields.contains_key(name)) {
+        if !forms.iter().any(|form| form.fields.contains_key(name)) {
             errors.push(FieldError::at(
                 "unknown",
                 name,
                 format!(
                     "is not a field of this body; its fields are {}",
-                    known_fields(provider)
+                    known_fields(forms)
                 ),
             ));
             continue;
@@ -157,7 +154,7 @@ fn texts<'a>(
     given
 }
 
-fn known_fields(provider: &Provider) -> String {
+fn known_fields(forms: &[ConnectForm]) -> String {
     let shared = [
         "connectionId",
         "metadata",
@@ -166,7 +163,7 @@ fn known_fields(provider: &Provider) -> String {
         "organization",
         "connection_config",
     ];
-    let fields = provider.connect.iter().flat_map(|form| form.fields.keys());
+    let fields = forms.iter().flat_map(|form| form.fields.keys());
     let names: IndexSet<&str> = shared.into_iter().chain(fields.map(String::as_str)).collect();
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
@@ -195,7 +192,7 @@ fn is_asked_for(form: &ConnectForm, field: &Field, given: &BTreeMap<&str, &str>)
 }
 
 /// Returns the missing and invalid fields of the form with the most given fields.
-fn explain_missing(provider: &Provider, given: &BTreeMap<&str, &str>) -> Vec<FieldError> {
+fn explain_missing(forms: &[ConnectForm], given: &BTreeMap<&str, &str>) -> Vec<FieldError> {
     let filled = |form: &&ConnectForm| {
         form.fields
             .keys()
@@ -203,10 +200,10 @@ fn explain_missing(provider: &Provider, given: &BTreeMap<&str, &str>) -> Vec<Fie
             .count()
     };
     // `max_by_key` takes the last of equals; the first form is the recommended one.
-    let Some(form) = provider.connect.iter().rev().max_by_key(filled) else {
+    let Some(form) = forms.iter().rev().max_by_key(filled) else {
         return Vec::new();
     };
-    let others = provider.connect.iter().filter(|other| other.title != form.title);
+    let others = forms.iter().filter(|other| other.title != form.title);
     let others: Vec<String> = others.map(|other| summary(other, |_| true)).collect();
     let instead = if others.is_empty() {
         String::new()
@@ -220,7 +217,7 @@ fn explain_missing(provider: &Provider, given: &BTreeMap<&str, &str>) -> Vec<Fie
         })
         .collect();
     for (name, value) in given {
-        let field = provider.connect.iter().find_map(|form| form.fields.get(*name));
+        let field = forms.iter().find_map(|form| form.fields.get(*name));
         if let Some(Err(message)) = field.map(|field| field.check(field.bare(value))) {
             errors.push(FieldError::at("invalid", *name, message));
         }

@@ -15,14 +15,27 @@ use crate::body::Body;
 use crate::caller::{Authorized, SessionHolder, scope};
 use crate::error::ApiError;
 
-/// The address of the connect page, without a query; `None` if the operator has not set it.
-pub(crate) struct ConnectPage(pub(crate) Option<String>);
+/// The connect page.
+pub(crate) struct ConnectPage {
+    /// Its address, without a query.
+    address: String,
+    /// Whether the operator uses another page than this server's.
+    is_custom: bool,
+}
 
 impl ConnectPage {
-    /// Returns scheme, host and port, as a browser sends them.
-    pub(crate) fn origin(&self) -> Option<String> {
-        let url = url::Url::parse(self.0.as_ref()?).ok()?;
-        Some(url.origin().ascii_serialization())
+    /// The page at the address that the operator has set, or else the one of the server at `public_url`.
+    pub(crate) fn new(set: Option<String>, public_url: &str) -> Self {
+        Self {
+            is_custom: set.is_some(),
+            address: set.unwrap_or_else(|| format!("{public_url}/connect")),
+        }
+    }
+
+    /// Returns scheme, host and port of a custom page, as a browser sends them.
+    pub(crate) fn custom_origin(&self) -> Option<String> {
+        let url = url::Url::parse(&self.address).ok()?;
+        self.is_custom.then(|| url.origin().ascii_serialization())
     }
 }
 
@@ -43,10 +56,9 @@ struct MadeSession {
         example = "nango_connect_session_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     )]
     token: String,
-    /// The connect page, opened with the token; only if the operator has set `TRUNKLINE_CONNECT_URL`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "https://connect.example.org/?session_token=…")]
-    connect_link: Option<String>,
+    /// The link to the connect page, with the session's token.
+    #[schema(example = "https://trunkline.example.org/connect?session_token=…")]
+    connect_link: String,
     /// When the session ends: half an hour from now.
     #[schema(format = DateTime)]
     expires_at: String,
@@ -56,10 +68,7 @@ fn created(made: &NewSessionToken, page: &ConnectPage) -> HttpResponse {
     let token = made.token.expose_secret();
     HttpResponse::Created().json(SessionAnswer {
         data: MadeSession {
-            connect_link: page
-                .0
-                .as_ref()
-                .map(|page| format!("{page}?session_token={token}")),
+            connect_link: format!("{}?session_token={token}", page.address),
             token: token.to_owned(),
             expires_at: made.expires_at.to_string(),
         },

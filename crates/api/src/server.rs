@@ -1,14 +1,15 @@
 //! The server: threads, limits, and the middleware around every route.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::{HttpService, Protocol};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::App;
 use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::from_fn;
-use actix_web::{App, web};
+use actix_web::web::{self, ServiceConfig};
 use gateway::Gateway;
 use registry::Registry;
 use tokio::net::TcpStream;
@@ -29,7 +30,7 @@ use crate::routes::Table;
 /// How the API is served.
 #[derive(Debug, Clone)]
 pub struct ApiOptions {
-    /// The address of the page on which people connect, without a query; `None` for no page.
+    /// The address of the page on which people connect, without a query; the server's own page if `None`.
     pub connect_url: Option<String>,
     /// The number of threads; the smaller of the cores and 4 if `None`.
     pub threads: Option<usize>,
@@ -63,8 +64,24 @@ fn pages(registry: &Registry, public_url: Option<&str>) -> Pages {
     Pages::new(json, registry, public_url)
 }
 
-/// Serves the API on `listener` until the server is stopped by its handle; signals are the binary's.
-pub fn serve(gateway: Arc<Gateway>, listener: TcpListener, options: ApiOptions) -> std::io::Result<Server> {
+/// Returns an address that clients on this machine can use: a listener on all addresses is reached by the loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Serves the API on `listener` until the server is stopped by its handle; signals are the binary's. `configure_pages` registers
+/// further resources, which win over the API's.
+pub fn serve(
+    gateway: Arc<Gateway>,
+    listener: TcpListener,
+    options: ApiOptions,
+    configure_pages: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> std::io::Result<Server> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = options.threads.unwrap_or_else(|| cores.min(MOST_THREADS)).max(1);
     let registry = &gateway.registry;
@@ -72,9 +89,9 @@ pub fn serve(gateway: Arc<Gateway>, listener: TcpListener, options: ApiOptions) 
     let table = Arc::new(Table::new(registry));
     let url = match &gateway.public_url {
         Some(url) => url.clone(),
-        None => format!("http://{}", listener.local_addr()?),
+        None => format!("http://{}", reachable(listener.local_addr()?)),
     };
-    let page = web::Data::new(ConnectPage(options.connect_url));
+    let page = web::Data::new(ConnectPage::new(options.connect_url, &url));
     let url = web::Data::new(PublicUrl(url));
     let gateway = web::Data::from(gateway);
     let builder = Server::build();
@@ -88,6 +105,7 @@ pub fn serve(gateway: Arc<Gateway>, listener: TcpListener, options: ApiOptions) 
             .app_data(url.clone())
             .app_data(web::PathConfig::default().error_handler(error::path_error))
             .app_data(web::PayloadConfig::new(MAX_BODY))
+            .configure(configure_pages.clone())
             .configure(|config| table.register(config))
             .default_service(web::to(error::no_route))
             .wrap(middleware::cors())

@@ -21,7 +21,7 @@ pub(crate) async fn serve(mut commands: mpsc::Receiver<String>, works: bool) -> 
         let worker = Worker::new(Arc::clone(&app.gateway), WorkerOptions::default());
         tokio::spawn(worker.run(CancellationToken::new()));
     }
-    let server = api::serve(app.gateway, listener, ApiOptions::default())?;
+    let server = api::serve(app.gateway, listener, ApiOptions::default(), |_| {})?;
     child::output(&address)?;
     Ok(server.await?)
 }

@@ -14,6 +14,7 @@ use store::testing::{TestContext, TestDatabase};
 use twilio_sim::{SimConfig, Simulator};
 use upstream::{Backoff, Upstream, UpstreamOptions};
 use vault::{EncryptionKey, KeyFile, KeyRing};
+use web::{WebOptions, WebPages};
 
 use crate::app::{ENVIRONMENT, TestApp};
 use crate::client::Client;
@@ -45,6 +46,7 @@ pub struct AppBuilder {
     key_file: bool,
     database: Option<TestDatabase>,
     public_url: bool,
+    web: WebOptions,
 }
 
 impl Default for AppBuilder {
@@ -74,6 +76,7 @@ impl Default for AppBuilder {
             key_file: false,
             database: None,
             public_url: false,
+            web: WebOptions::default(),
         }
     }
 }
@@ -152,6 +155,13 @@ impl AppBuilder {
         self
     }
 
+    /// Changes the options of the pages.
+    #[must_use]
+    pub fn web(mut self, change: impl FnOnce(&mut WebOptions)) -> Self {
+        change(&mut self.web);
+        self
+    }
+
     /// Starts the app; `None` if PostgreSQL is wanted and its programs are missing.
     pub async fn start(self, dialect: Dialect) -> Option<TestApp> {
         let log = TestLog::of_this_test();
@@ -190,7 +200,7 @@ impl AppBuilder {
         if self.public_url {
             simulator.route_webhooks(PUBLIC_URL, &base);
         }
-        let server = serve(&gateway, listener);
+        let server = serve(&gateway, listener, self.web);
         // reqwest uses the cryptography provider of the process; an earlier app may have set it.
         drop(rustls::crypto::ring::default_provider().install_default());
         // Tests check responses as they arrive.
@@ -239,13 +249,17 @@ impl TestApp {
     }
 }
 
-fn serve(gateway: &Arc<Gateway>, listener: TcpListener) -> ServerHandle {
+fn serve(gateway: &Arc<Gateway>, listener: TcpListener, web: WebOptions) -> ServerHandle {
     let options = ApiOptions {
         threads: Some(1),
         drain: Duration::ZERO,
         ..ApiOptions::default()
     };
-    let server = api::serve(Arc::clone(gateway), listener, options).expect("the API is served");
+    let pages = WebPages::new(web, gateway.public_url.as_deref()).expect("the built-in texts are valid");
+    let server = api::serve(Arc::clone(gateway), listener, options, move |config| {
+        pages.register(config);
+    })
+    .expect("the API is served");
     let handle = server.handle();
     tokio::spawn(server);
     handle

@@ -18,6 +18,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use store::DatabaseUrl;
 use url::Url;
+use web::Color;
 
 #[cfg(feature = "demo")]
 pub(crate) use address::DEFAULT_PORT;
@@ -55,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) worker: Worker,
     pub(crate) upstream: Upstream,
     pub(crate) webhooks: Webhooks,
+    #[serde(default)]
+    pub(crate) web: Web,
     #[serde(default)]
     pub(crate) providers: BTreeMap<String, Provider>,
     pub(crate) log: Log,
@@ -96,6 +99,16 @@ pub(crate) struct Webhooks {
     pub(crate) allow_private_addresses: bool,
     pub(crate) concurrency: NonZeroUsize,
     pub(crate) keep_days: Within<1, 36_500>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Web {
+    pub(crate) name: Option<String>,
+    pub(crate) logo: Option<PathBuf>,
+    #[serde(default, deserialize_with = "values::parsed_if_given")]
+    pub(crate) color: Option<Color>,
+    #[serde(default, deserialize_with = "values::origins")]
+    pub(crate) frame_ancestors: Vec<Url>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use api::ApiOptions;
 use gateway::Gateway;
+use web::WebPages;
 use worker::Worker;
 
 use crate::config::Config;
@@ -24,7 +25,11 @@ pub(crate) fn spawn_api(
         drain: wiring::drain_timeout(config),
         ..ApiOptions::default()
     };
-    let mut server = api::serve(gateway, listener, options).context("cannot serve the API")?;
+    let pages = WebPages::new(wiring::web_options(config)?, gateway.public_url.as_deref())?;
+    let mut server = api::serve(gateway, listener, options, move |config| {
+        pages.register(config);
+    })
+    .context("cannot serve the API")?;
     let stopping = lifecycle.stopping();
     lifecycle.spawn("API", async move {
         let handle = server.handle();

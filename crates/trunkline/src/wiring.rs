@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use store::{Dialect, Store, StoreOptions};
 use upstream::{Upstream, UpstreamOptions};
 use vault::{EncryptionKey, KeyFile, KeyRing, api_key};
+use web::{Brand, WebOptions};
 use worker::WorkerOptions;
 
 use crate::config::{self, Config, unusable};
@@ -319,6 +320,24 @@ pub(crate) fn worker_options(config: &Config) -> WorkerOptions {
         keep_events: Duration::from_secs(config.webhooks.keep_days.get() * 86_400),
         ..WorkerOptions::default()
     }
+}
+
+/// Returns the configured settings of the pages.
+pub(crate) fn web_options(config: &Config) -> Result<WebOptions, UsageError> {
+    let settings = &config.web;
+    let mut brand = Brand::new(settings.name.clone(), settings.color);
+    if let Some(path) = &settings.logo {
+        let file = path.display();
+        let read = brand.read_logo(path);
+        read.map_err(|error| unusable("web.logo", format!("{file} {:#}", anyhow::Error::from(error))))?;
+    }
+    let ancestors = settings.frame_ancestors.iter();
+    Ok(WebOptions {
+        brand,
+        frame_ancestors: ancestors
+            .map(|origin| origin.origin().ascii_serialization())
+            .collect(),
+    })
 }
 
 /// Returns how long work may take to stop at shutdown.

@@ -20,7 +20,7 @@ pub(crate) async fn beacons(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let page = request.app_data::<web::Data<ConnectPage>>();
-    let page = page.and_then(|page| page.origin());
+    let page = page.and_then(|page| page.custom_origin());
     let origin = origin.filter(|origin| {
         request.path() == TELEMETRY && page.is_none_or(|page| origin.as_bytes() == page.as_bytes())
     });

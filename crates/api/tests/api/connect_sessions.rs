@@ -48,7 +48,11 @@ async fn a_session_lasts_half_an_hour_and_shows_its_options(app: TestApp) {
         token.starts_with("nango_connect_session_") && token.len() == 22 + 64,
         "{token}"
     );
-    assert_eq!(session.get("connect_link"), None, "there is no page to link to");
+    let link = session.get("connect_link").and_then(Json::as_str).unwrap();
+    assert!(
+        link.ends_with(&format!("/connect?session_token={token}")),
+        "{link}"
+    );
     let ends: domain::Timestamp = session["expires_at"].as_str().unwrap().parse().unwrap();
     assert_eq!(ends.since(app.clock().now()), Duration::from_mins(30));
     let client = holder(&app, &session);

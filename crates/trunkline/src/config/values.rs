@@ -39,6 +39,15 @@ pub(super) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
         .map_err(de::Error::custom)
 }
 
+/// Deserializes an optional value of a type that is parsed from text.
+pub(super) fn parsed_if_given<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(de::Error::custom))
+        .transpose()
+}
+
 /// Deserializes an optional address of http or https.
 pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
     optional(deserializer, web_url)

@@ -10,7 +10,7 @@ use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest};
-use gateway::LogContext;
+use gateway::{LogContext, error_chain};
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
@@ -91,7 +91,7 @@ pub(crate) fn log_broken_response(request: &HttpRequest, error: &(dyn std::error
         http.method = %request.method(),
         integration = context.and_then(LogContext::integration),
         connection = context.and_then(LogContext::connection),
-        error = %chain(error),
+        error = %error_chain(error),
         "a response broke off",
     );
 }
@@ -117,7 +117,7 @@ pub(crate) async fn complete(
         };
         if let Some(cause) = error.cause() {
             let (integration, connection) = (context.integration(), context.connection());
-            let cause = chain(cause);
+            let cause = error_chain(cause);
             if error.is_outage() {
                 tracing::debug!(integration, connection, error = %cause, "a request failed");
             } else {
@@ -148,13 +148,6 @@ pub(crate) async fn complete(
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     Ok(response)
-}
-
-/// Returns an error and its sources on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let errors = std::iter::successors(Some(error), |error| error.source());
-    let texts: Vec<String> = errors.map(ToString::to_string).collect();
-    texts.join(": ")
 }
 
 /// Allows every page to call the API, since a key is needed in any case. The lists of headers are those of Nango's public API.

@@ -117,6 +117,13 @@ pub(crate) fn missing_message(field: Option<&Field>) -> String {
     format!("is required{}", what.unwrap_or_default())
 }
 
+/// Returns an error and its sources on one line, for the log.
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let errors = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = errors.map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
 /// How a provider refused credentials.
 #[derive(Debug)]
 pub struct Refusal {

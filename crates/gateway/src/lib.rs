@@ -51,7 +51,7 @@ pub use connections::{
 pub use credentials::Connected;
 pub use encryption::{Forgotten, LostKeys, Rotation};
 pub use encryption_keys::{CurrentKey, KeySource, SealedCount};
-pub use error::{ActionFailure, ActionFailureKind, FieldError, GatewayError, Refusal, Result};
+pub use error::{ActionFailure, ActionFailureKind, FieldError, GatewayError, Refusal, Result, error_chain};
 pub use gateway::{Gateway, Names, ResolvedIntegration, WebhookAddress};
 pub use health::AUTH_PROBLEM;
 pub use integrations::{FullIntegration, IntegrationChangeRequest, NewIntegrationRequest};

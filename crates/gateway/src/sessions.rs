@@ -110,7 +110,7 @@ fn set_config(session: &ConnectSession, integration: &IntegrationKey) -> Map<Str
     set.and_then(Json::as_object).cloned().unwrap_or_default()
 }
 
-/// The integration, and the connection to reconnect, with its credentials target.
+/// The integration, and the connection to reconnect, with its credentials opened.
 struct SessionTarget {
     integration: ResolvedIntegration,
     /// The connection whose credentials the session replaces, with its opened and its sealed credentials.

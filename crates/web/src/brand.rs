@@ -1,4 +1,4 @@
-//! How the connect page shows the app that sends people there: name, logo and colour.
+//! How the connect page shows the app that links to it: name, logo and colour.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -23,7 +23,7 @@ pub enum BrandError {
     /// The text is no colour.
     #[error("must be # and six hexadecimal digits, such as #0b5cad")]
     Color,
-    /// The file is no image of a known type.
+    /// The file is not an image of a known type.
     #[error("must be a file that ends in .svg, .png, .jpg, .jpeg or .webp")]
     Type,
     /// The file is too large.

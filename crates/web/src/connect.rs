@@ -14,7 +14,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use askama::Template;
-use gateway::{ConnectSession, Gateway, GatewayError, StoreError, sessions};
+use gateway::{ConnectSession, Gateway, GatewayError, StoreError, error_chain, sessions};
 
 use self::form::FormPage;
 use self::form_error::FormError;
@@ -69,11 +69,12 @@ async fn show_or_error(gateway: &Gateway, request: &PageRequest<'_>) -> Result<H
         return Ok(MessagePage::connected_before(request, &forms));
     }
     if let Some(key) = request.get(INTEGRATION).or(request.get(ONLY)) {
-        return form(gateway, request, &session, key).await;
+        let has_list = has_list(gateway, request, &session).await?;
+        return form(gateway, request, &session, key, has_list).await;
     }
     let allowed = sessions::integrations(gateway, &session).await?;
     if let [only] = allowed.as_slice() {
-        return form(gateway, request, &session, only.key.as_str()).await;
+        return form(gateway, request, &session, only.key.as_str(), false).await;
     }
     Ok(ListPage::render(
         request,
@@ -88,14 +89,10 @@ async fn form(
     request: &PageRequest<'_>,
     session: &ConnectSession,
     key: &str,
+    has_list: bool,
 ) -> Result<HttpResponse, GatewayError> {
     let forms = sessions::forms(gateway, session, key).await?;
-    let page = FormPage::new(
-        request,
-        session,
-        &forms,
-        has_list(gateway, request, session).await?,
-    );
+    let page = FormPage::new(request, session, &forms, has_list);
     Ok(render(request, StatusCode::OK, &page))
 }
 
@@ -105,8 +102,13 @@ async fn has_list(
     request: &PageRequest<'_>,
     session: &ConnectSession,
 ) -> Result<bool, GatewayError> {
-    let may_choose = request.get(ONLY).is_none() && session.connection.is_none();
-    Ok(may_choose && sessions::integrations(gateway, session).await?.len() > 1)
+    if request.get(ONLY).is_some() || session.connection.is_some() {
+        return Ok(false);
+    }
+    Ok(match &session.allowed_integrations {
+        Some(allowed) => allowed.len() > 1,
+        None => sessions::integrations(gateway, session).await?.len() > 1,
+    })
 }
 
 /// Connects with the fields of a form.
@@ -179,23 +181,16 @@ fn failure(request: &PageRequest<'_>, error: &GatewayError) -> HttpResponse {
         }
         GatewayError::Uncallable(_) | GatewayError::IntegrationSecretsLost(_) => {
             // End users cannot help that; the operator can.
-            tracing::warn!(error = %chain(error), "an integration cannot be connected from the connect page");
+            tracing::warn!(error = %error_chain(error), "an integration cannot be connected from the connect page");
             MessagePage::failed(request, StatusCode::BAD_REQUEST, &texts.not_ready)
         }
         GatewayError::Store(StoreError::Unavailable(_) | StoreError::Busy(_)) => {
-            tracing::debug!(error = %chain(error), "a page failed");
+            tracing::debug!(error = %error_chain(error), "a page failed");
             MessagePage::failed(request, StatusCode::SERVICE_UNAVAILABLE, &texts.failed)
         }
         error => {
-            tracing::error!(error = %chain(error), "a page failed");
+            tracing::error!(error = %error_chain(error), "a page failed");
             MessagePage::failed(request, StatusCode::INTERNAL_SERVER_ERROR, &texts.failed)
         }
     }
-}
-
-/// Returns an error and its sources on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let errors = std::iter::successors(Some(error), |error| error.source());
-    let texts: Vec<String> = errors.map(ToString::to_string).collect();
-    texts.join(": ")
 }

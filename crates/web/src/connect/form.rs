@@ -143,7 +143,7 @@ impl FieldView {
 }
 
 impl<'a> FormPage<'a> {
-    /// Makes the page of the form that the request names. `has_list` tells whether there are other integrations.
+    /// Makes the page of the form that the request names. `has_list` says whether there is a list of integrations to go back to.
     pub(super) fn new(
         request: &'a PageRequest<'_>,
         session: &ConnectSession,
